@@ -1,0 +1,133 @@
+#pragma once
+
+#include "data/example.h"
+#include "jobs/job.h"
+#include "recipes/settings.h"
+#include "store/workspace.h"
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+namespace fettle::recipes {
+
+/// All that a run is made from.
+struct RunPlan
+{
+    std::string model;               ///< name in the workspace
+    std::string dataset;
+    ParamValues settings{trainingSettings()};
+    std::string name;                ///< empty: made from dataset and method
+    std::uint64_t seed = 42;
+};
+
+struct PlanProblem
+{
+    bool blocking = true;
+    std::string text;                ///< one sentence with place and remedy
+};
+
+/// What a plan will cost, before it starts. Estimated unless said otherwise.
+struct Forecast
+{
+    std::int64_t rows = 0, rowsTooLong = 0;   ///< training rows used; left out as too long
+    std::int64_t steps = 0, stepsPerPass = 0;
+    std::int64_t tokensPerPass = 0, trainedTokensPerPass = 0;
+    double seconds = 0;
+    bool secondsMeasured = false;    ///< from a run of this model and method on this machine
+    std::uint64_t memoryBytes = 0, memoryAvailable = 0;
+    std::uint64_t diskBytes = 0, diskAvailable = 0;
+    std::int64_t trainableParameters = 0;
+    std::vector<PlanProblem> problems;
+    std::string sentence;            ///< "2 passes over 320 rows, 80 steps, about 9 min."
+};
+
+/// Reads rows and tokenizer, no model weights; takes up to a second or two for 10,000 rows, so call it
+/// from a pool thread. Errors: NotFound, InvalidInput.
+Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan);
+
+/// Creates the run (folder, row, frozen settings and dataset version) and the job that trains it.
+struct StartedRun
+{
+    store::RunRecord record;
+    std::shared_ptr<jobs::Job> job;
+};
+Result<StartedRun> startRun(std::shared_ptr<store::Workspace> workspace, const RunPlan& plan);
+/// Goes on from the newest verified checkpoint. Errors: NotFound, InvalidInput (finished; nothing to resume).
+Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const std::string& run);
+
+struct GenerateOptions
+{
+    std::int64_t maxNewTokens = 128;
+    double temperature = 0;          ///< 0: greedy
+    std::int64_t topK = 0;           ///< 0: all
+    double topP = 1;
+    std::uint64_t seed = 42;
+    std::vector<std::string> stopTexts;
+};
+
+struct Answer
+{
+    std::string text;
+    std::string fingerprint;         ///< first 8 hex digits of the weights' digest (with adapter)
+    std::int64_t promptTokens = 0, tokens = 0;
+    double seconds = 0;
+    std::string stoppedBy;           ///< "end", "length", "stop text", "person"
+};
+Json toJson(const Answer& answer);
+
+/// Answers one question with one or several models or runs, one after the other. Sends TextPiece
+/// (stream = index), ends with {"answers": [...]}. `models` are names of models or of runs
+/// ("run:12"); loaded models are kept for the next question (at most two).
+std::shared_ptr<jobs::Job> makeAnswerJob(std::shared_ptr<store::Workspace> workspace,
+                                         std::vector<std::string> models, std::vector<Json> messages,
+                                         GenerateOptions options);
+/// As above with a text that is continued as it stands.
+std::shared_ptr<jobs::Job> makeContinueJob(std::shared_ptr<store::Workspace> workspace,
+                                           std::vector<std::string> models, std::string text,
+                                           GenerateOptions options);
+
+/// Scores a model or run on a dataset split. Ends with the scores (names, values, intervals, rows)
+/// and keeps predictions per row under runs/<id>/evaluations/ or models' evaluations.
+struct EvaluatePlan
+{
+    std::string model;               ///< name, or "run:12"
+    std::string dataset;
+    data::Split split = data::Split::Test;
+    std::int64_t limit = 0;          ///< 0: all rows
+    std::int64_t maxNewTokens = 64;
+    bool answers = true;             ///< also write answers (exact match, ROUGE-L, classes), not only the loss
+};
+std::shared_ptr<jobs::Job> makeEvaluateJob(std::shared_ptr<store::Workspace> workspace, EvaluatePlan plan);
+
+/// "peft" or "merged". Writes to `folder` (must not exist or be empty), reads back, proves; ends with
+/// {"folder", "files", "bytes", "proof": {...}}.
+std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace, std::string run,
+                                         std::string kind, std::filesystem::path folder);
+
+/// Imports a GGUF file or a Hugging Face folder into the workspace. Ends with the model's record.
+std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace,
+                                              std::filesystem::path path, std::string name);
+
+/// Log-probability of each token after the first. Ends with {"tokens": [...], "sum", "mean"}.
+std::shared_ptr<jobs::Job> makeScoreJob(std::shared_ptr<store::Workspace> workspace, std::string model,
+                                        std::string text);
+
+/// What this machine has: cores, memory, instruction sets, CUDA with what is missing and how to get it.
+struct DeviceReport
+{
+    std::string cpuName, kernels;    ///< "AVX2", "AVX-512"
+    int cores = 0;
+    std::uint64_t memoryBytes = 0, memoryAvailable = 0;
+    bool cudaUsable = false;
+    std::string cudaName, cudaMissing, cudaRemedy;  ///< name of the GPU, or what is missing and how to get it
+    std::string libtorchVersion;
+    std::string sentence;            ///< one line for Home and Settings
+};
+DeviceReport deviceReport();
+Json toJson(const DeviceReport& report);
+
+/// First thing on every worker thread: number of compute threads, device libraries.
+void prepareWorkerThread();
+
+} // namespace fettle::recipes

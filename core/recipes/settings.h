@@ -1,0 +1,26 @@
+#pragma once
+
+#include "base/param_spec.h"
+
+#include <filesystem>
+
+namespace fettle::recipes {
+
+/// Every setting of a training run: method, its own settings, objective, optimizer, schedule,
+/// lengths, checks, checkpoints. Keys are stable names of files and of --set.
+const ParamList& trainingSettings();
+
+/// A named file with settings: resources/recipes/*.json or a user's own.
+struct Recipe
+{
+    std::string id, title, summary;
+    Json settings = Json::object();
+};
+
+std::vector<Recipe> builtInRecipes();
+/// By id of a built-in one or by path. Errors: NotFound, InvalidInput with the place.
+Result<Recipe> loadRecipe(const std::string& idOrPath);
+/// Folder with recipes, samples and icons: beside the program, else in the source tree.
+std::filesystem::path resourceFolder();
+
+} // namespace fettle::recipes
