@@ -46,8 +46,8 @@ public:
     {
         std::vector<ClassCounts> counts;
         for (std::size_t i = 0; i < sums.size(); i += 3) {
-            if (sums[i + 1] + sums[i + 2] >
-                0) // a class that a resample does not hold is no class there
+            // A class that a resample does not hold is no class there.
+            if (sums[i + 1] + sums[i + 2] > 0)
                 counts.push_back({sums[i], sums[i + 1], sums[i + 2]});
         }
         return m_formula(counts);
