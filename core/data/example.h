@@ -8,32 +8,39 @@
 
 namespace fettle::data {
 
-/// Canonical kinds of rows. Further kinds (preference, feedback, retrieval) come with their methods.
-enum class RecordKind {
-    Chat,        ///< messages with roles
-    Completion,  ///< prompt and completion as they stand, or running text (empty prompt)
-    Labelled     ///< a text and its class
+/// Canonical kinds of rows. Further kinds (preference, feedback, retrieval) come with their
+/// methods.
+enum class RecordKind
+{
+    Chat,       ///< messages with roles
+    Completion, ///< prompt and completion as they stand, or running text (empty prompt)
+    Labelled    ///< a text and its class
 };
 
-enum class Split { Train, Validation, Test };
+enum class Split
+{
+    Train,
+    Validation,
+    Test
+};
 
 /// One row as a person knows it, whatever file it came from.
 struct Example
 {
     RecordKind kind = RecordKind::Chat;
-    std::vector<Json> messages;      ///< Chat: {"role", "content", ...}; the last one is the answer
-    std::string prompt, completion;  ///< Completion
-    std::string text, label;         ///< Labelled
-    std::string group;               ///< rows of one group go to one split; may be empty
-    Json meta = Json::object();      ///< columns that have no role, as they were
-    std::string source;              ///< file name
-    std::int64_t sourceRow = 0;      ///< 1-based row (or line) in that file
+    std::vector<Json> messages;     ///< Chat: {"role", "content", ...}; the last one is the answer
+    std::string prompt, completion; ///< Completion
+    std::string text, label;        ///< Labelled
+    std::string group;              ///< rows of one group go to one split; may be empty
+    Json meta = Json::object();     ///< columns that have no role, as they were
+    std::string source;             ///< file name
+    std::int64_t sourceRow = 0;     ///< 1-based row (or line) in that file
 };
 
 std::string toString(RecordKind kind);
 Result<RecordKind> recordKindFrom(const std::string& name);
 std::string toString(Split split);
-Result<Split> splitFrom(const std::string& name);  ///< also "dev", "val", "valid", "training"
+Result<Split> splitFrom(const std::string& name); ///< also "dev", "val", "valid", "training"
 
 Json toJson(const Example& example);
 Result<Example> exampleFromJson(const Json& json);
@@ -45,7 +52,11 @@ std::string answerOf(const Example& example);
 
 /// Key for exact duplicates: SHA-256 of the NFC text with white space collapsed, all fields.
 std::string duplicateKey(const Example& example);
-/// The same of the question alone: equal keys in two splits are a leak.
+/// The same of the question alone (of the text where nothing is asked): equal keys in two splits
+/// are a leak.
 std::string questionKey(const Example& example);
+/// True when question or answer (text or label) is empty or white space. Running text has no
+/// question.
+bool hasEmptyPart(const Example& example);
 
 } // namespace fettle::data
