@@ -26,9 +26,12 @@ bool near(double a, double b, double tolerance = kExact)
         near(actual, expected),                                                                    \
         qPrintable(QString("%1 is not %2").arg(actual, 0, 'g', 12).arg(expected, 0, 'g', 12)))
 
-Json golden()
+/// Static, so that loops may run over a part of it.
+const Json& golden()
 {
-    return readJsonFile(std::string(FETTLE_SOURCE_DIR) + "/tests/golden/eval.json").value();
+    static const Json json =
+        readJsonFile(std::string(FETTLE_SOURCE_DIR) + "/tests/golden/eval.json").value();
+    return json;
 }
 
 /// One row per letter: the true class and the said one.
