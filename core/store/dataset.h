@@ -13,19 +13,19 @@ namespace fettle::store {
 
 struct DatasetRow
 {
-    std::int64_t id = 0;             ///< stable for the life of the dataset
+    std::int64_t id = 0; ///< stable for the life of the dataset
     data::Example example;
     data::Split split = data::Split::Train;
-    bool leftOut = false;            ///< dropped by a person; undo brings it back
+    bool leftOut = false; ///< dropped by a person; undo brings it back
     std::string duplicateKey, questionKey;
 };
 
 struct RowFilter
 {
     std::optional<data::Split> split;
-    bool leftOut = false;            ///< true: only dropped rows; false: only rows in use
-    std::string text;                ///< all words must occur (full-text search); empty: all
-    std::string health;              ///< "", "doubled", "leaks", "empty"
+    bool leftOut = false; ///< true: only dropped rows; false: only rows in use
+    std::string text;     ///< all words must occur (full-text search); empty: all
+    std::string health;   ///< "", "doubled", "leaks", "empty"
 };
 
 struct DatasetCounts
@@ -38,31 +38,36 @@ struct DatasetCounts
 struct DatasetVersion
 {
     int number = 0;
-    std::string digest;              ///< SHA-256 of all rows in use and their splits
-    std::int64_t time = 0;           ///< ms since 1970
+    std::string digest;    ///< SHA-256 of all rows in use and their splits
+    std::int64_t time = 0; ///< ms since 1970
     DatasetCounts counts;
 };
 
-/// Rows of one dataset in their own SQLite database: transactional edits with undo, full-text search.
-/// All functions may be called from any thread; each edit is durable when it returns.
+/// Rows of one dataset in their own SQLite database: transactional edits with undo, full-text
+/// search. All functions may be called from any thread; each edit is durable when it returns.
 class Dataset
 {
 public:
     /// Errors: NotFound, Busy, Io, InvalidInput when the file is damaged.
     static Result<std::shared_ptr<Dataset>> open(const std::filesystem::path& file);
-    static Result<std::shared_ptr<Dataset>> create(const std::filesystem::path& file, const std::string& name);
+    static Result<std::shared_ptr<Dataset>> create(const std::filesystem::path& file,
+                                                   const std::string& name);
     virtual ~Dataset() = default;
 
     virtual const std::string& name() const = 0;
     virtual DatasetCounts counts() const = 0;
     virtual std::int64_t count(const RowFilter& filter) const = 0;
-    virtual std::vector<DatasetRow> rows(const RowFilter& filter, std::int64_t offset, std::int64_t limit) const = 0;
+    virtual std::vector<DatasetRow> rows(const RowFilter& filter, std::int64_t offset,
+                                         std::int64_t limit) const = 0;
     virtual Result<DatasetRow> row(std::int64_t id) const = 0;
 
-    /// Appends rows in one transaction (all or none); splits that are not stated are assigned by the plan.
+    /// Appends rows in one transaction (all or none); splits that are not stated are assigned by
+    /// the plan.
     virtual Result<data::ImportReport> import(const std::vector<std::filesystem::path>& files,
-                                              const data::ImportOptions& options, const data::SplitPlan& plan,
-                                              const data::ImportProgress& progress, std::stop_token stop) = 0;
+                                              const data::ImportOptions& options,
+                                              const data::SplitPlan& plan,
+                                              const data::ImportProgress& progress,
+                                              std::stop_token stop) = 0;
     virtual std::vector<data::BadRow> badRows() const = 0;
     /// Facts of the import: form, roles, encoding, instruction, files with their SHA-256.
     virtual Json importInfo() const = 0;
@@ -84,7 +89,8 @@ public:
     virtual Result<DatasetVersion> snapshot() = 0;
     virtual std::vector<DatasetVersion> versions() const = 0;
     /// Rows of a version in row order. Errors: NotFound.
-    virtual Result<std::vector<DatasetRow>> rowsOf(int version, std::optional<data::Split> split) const = 0;
+    virtual Result<std::vector<DatasetRow>> rowsOf(int version,
+                                                   std::optional<data::Split> split) const = 0;
 };
 
 } // namespace fettle::store
