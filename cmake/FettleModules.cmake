@@ -3,7 +3,7 @@
 
 add_library(fettle_flags INTERFACE)
 target_compile_options(fettle_flags INTERFACE
-    -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+    -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wno-missing-field-initializers
     $<$<BOOL:${FETTLE_WERROR}>:-Werror>)
 target_compile_definitions(fettle_flags INTERFACE QT_NO_KEYWORDS)
 
@@ -14,10 +14,11 @@ function(add_core_module name)
     target_link_libraries(fettle_${name} PUBLIC ${ARG_LINKS} PRIVATE fettle_flags ${ARG_PRIVATE_LINKS})
     if(ARG_TORCH)
         target_link_libraries(fettle_${name} PRIVATE LibTorch::Cpu)
+        target_compile_options(fettle_${name} PRIVATE -fopenmp)
         if(NOT name STREQUAL "tensor")
             target_precompile_headers(fettle_${name} REUSE_FROM fettle_tensor)
         else()
-            target_precompile_headers(fettle_tensor PRIVATE tensor/torch_pch.h)
+            target_precompile_headers(fettle_tensor PRIVATE ${PROJECT_SOURCE_DIR}/core/tensor/torch_pch.h)
         endif()
     endif()
 endfunction()

@@ -29,8 +29,9 @@ add_library(LibTorch::Cpu SHARED IMPORTED)
 set_target_properties(LibTorch::Cpu PROPERTIES
     IMPORTED_LOCATION "${_torch}/lib/libtorch_cpu.so"
     INTERFACE_LINK_LIBRARIES LibTorch::C10
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_torch}/include;${_torch}/include/torch/csrc/api/include"
+    INTERFACE_INCLUDE_DIRECTORIES "${_torch}/include;${_torch}/include/torch/csrc/api/include"
     INTERFACE_LINK_OPTIONS "-Wl,-rpath-link,${FETTLE_LIBTORCH}/nvidia/cu13/lib")
 # The OpenMP runtime that libtorch_cpu itself needs: linking it directly keeps one copy in the process.
 file(GLOB _gomp "${_torch}/lib/libgomp*.so*")
-list(GET _gomp 0 FETTLE_LIBGOMP)
+list(GET _gomp 0 _gomp)
+target_link_libraries(LibTorch::Cpu INTERFACE ${_gomp})

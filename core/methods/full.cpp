@@ -1,0 +1,64 @@
+#include "methods/method.h"
+#include "tensor/torch_pch.h"
+
+namespace fettle::methods {
+
+namespace {
+
+class FullAttached final : public Attached
+{
+public:
+    explicit FullAttached(model::Decoder& model)
+    {
+        for (auto& [name, parameter] : model.parameters()) {
+            // Own memory: the file's mapping is shared and must not change.
+            *parameter = parameter->to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
+            m_trainable.push_back({name, *parameter, parameter->dim() > 1});
+        }
+        if (model.spec.tiedHead)
+            model.headWeight = model.embedding;
+    }
+
+    const std::vector<TrainableTensor>& trainable() const override { return m_trainable; }
+    void setEnabled(bool) override {}
+    Result<void> merge() override
+    {
+        for (const auto& each : m_trainable) {
+            if (!at::isfinite(each.value).all().item<bool>())
+                return Error{ErrorCode::Diverged, "the weight " + each.name + " is not finite", "merge",
+                             "Go back to an earlier save point"};
+        }
+        return {};
+    }
+    OrderedJson adapterConfig(const std::string&) const override { return nullptr; }
+
+private:
+    std::vector<TrainableTensor> m_trainable;
+};
+
+/// Full fine-tuning: every weight may move. Weight decay spares norms (one-dimensional tensors).
+class Full final : public Method
+{
+public:
+    MethodSpec spec() const override
+    {
+        MethodSpec spec;
+        spec.id = "full";
+        spec.title = "Whole model";
+        spec.help = "Every number of the model may change; needs the most memory and disk.";
+        spec.source = "ordinary fine-tuning";
+        spec.learningRate = 2e-5;
+        return spec;
+    }
+    Result<std::unique_ptr<Attached>> attach(model::Decoder& model, const ParamValues&, const Rng&) const override
+    {
+        return std::unique_ptr<Attached>(new FullAttached(model));
+    }
+};
+
+} // namespace
+
+std::unique_ptr<Method> makeFull();
+std::unique_ptr<Method> makeFull() { return std::make_unique<Full>(); }
+
+} // namespace fettle::methods

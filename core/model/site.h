@@ -1,0 +1,51 @@
+#pragma once
+
+#include "base/rng.h"
+
+#include <ATen/core/Tensor.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fettle::model {
+
+/// What terms may know of the pass they take part in.
+struct PassContext
+{
+    bool training = false;         ///< dropout and noise are on
+    const Rng* dropout = nullptr;  ///< set when training
+    std::uint64_t draw = 0;        ///< differs for every micro-batch of a run
+};
+
+class LinearSite;
+
+/// A small part that acts at a linear site: low-rank updates, scalings, sparse deltas. Terms are added
+/// to the untouched base output, so a term that is zero leaves every bit as it was.
+class DeltaTerm
+{
+public:
+    virtual ~DeltaTerm() = default;
+    /// x [T, in] -> [T, out]: the site's base output with this term added.
+    virtual at::Tensor forward(const LinearSite& site, const at::Tensor& x, const PassContext& pass) const = 0;
+    /// The change of the weight [out, in] in float32 that this term stands for.
+    virtual at::Tensor deltaWeight() const = 0;
+};
+
+/// The only linear layer that models use, and a place where methods act: y = x W^T + b.
+/// At most one term per site for now; methods that combine several put them behind one.
+class LinearSite
+{
+public:
+    std::string path;              ///< as in the checkpoint: "model.layers.3.self_attn.q_proj"
+    std::int64_t layer = -1;       ///< -1 for the output head
+    std::uint64_t index = 0;       ///< number of the site in the model, for random streams
+    at::Tensor weight;             ///< [out, in]
+    at::Tensor bias;               ///< [out] or undefined
+    std::shared_ptr<DeltaTerm> term;
+    bool termEnabled = true;       ///< false gives the base model at once
+
+    at::Tensor base(const at::Tensor& x) const;
+    at::Tensor forward(const at::Tensor& x, const PassContext& pass) const;
+};
+
+} // namespace fettle::model

@@ -1,0 +1,75 @@
+#include "objectives/objective.h"
+#include "tensor/ops.h"
+#include "tensor/torch_pch.h"
+
+namespace fettle::objectives {
+
+namespace {
+
+/// Supervised fine-tuning: mean negative log-likelihood of the taught tokens,
+/// loss = sum over taught t of -log p(x_t | x_<t) / taught tokens of the window.
+/// The shift by one happens here and nowhere else. A batch without targets gives exactly 0.
+/// Source: the language-modelling objective (Radford et al. 2018, eq. 1) over answers only.
+class Sft final : public Objective
+{
+public:
+    ObjectiveSpec spec() const override
+    {
+        ObjectiveSpec spec;
+        spec.id = "sft";
+        spec.title = "Answer like the examples";
+        spec.help = "The model learns to write the answers of your rows.";
+        spec.source = "supervised fine-tuning";
+        ParamSpec lossOn{"sft.lossOn", "Taught pieces", "trained labels", "Which word pieces the model learns to write.",
+                         "Questions are only read, so that the model learns to answer, not to ask.", ParamKind::Choice,
+                         "answers"};
+        lossOn.choices = {"answers", "all", "last"};
+        lossOn.choiceLabels = {"answers only", "everything", "the last answer only"};
+        lossOn.basic = true;
+        spec.parameters = {lossOn};
+        return spec;
+    }
+
+    Totals measure(const Batch& batch) const override
+    {
+        return {{"tokens", static_cast<double>(batch.trainedCount())}};
+    }
+
+    Loss compute(TrainContext& context, const Batch& batch, const Totals& window) const override
+    {
+        std::vector<std::int64_t> rows, labels, owner;
+        const auto documents = batch.rows.size();
+        for (std::size_t d = 0; d < documents; ++d) {
+            for (auto t = batch.tokens.offsets[d] + 1; t < batch.tokens.offsets[d + 1]; ++t) {
+                if (batch.trained[static_cast<std::size_t>(t)]) {
+                    rows.push_back(t - 1);
+                    labels.push_back(batch.tokens.ids[static_cast<std::size_t>(t)]);
+                    owner.push_back(static_cast<std::int64_t>(d));
+                }
+            }
+        }
+        auto& model = context.policy;
+        const auto hidden = model.hidden(batch.tokens, context.pass);                       // [T, hidden]
+        const auto picked = hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
+        tensor::HeadLossInfo info;
+        Loss loss;
+        loss.value = tensor::headLoss(picked, model.headWeight, labels, 1.0 / window.at("tokens"), info);
+        loss.sum = info.total();
+        loss.weight = static_cast<double>(labels.size());
+        loss.correct = info.correct;
+        loss.rowSum.assign(documents, 0.0);
+        loss.rowWeight.assign(documents, 0);
+        for (std::size_t i = 0; i < owner.size(); ++i) {
+            loss.rowSum[static_cast<std::size_t>(owner[i])] += info.nll[i];
+            ++loss.rowWeight[static_cast<std::size_t>(owner[i])];
+        }
+        return loss;
+    }
+};
+
+} // namespace
+
+std::unique_ptr<Objective> makeSft();
+std::unique_ptr<Objective> makeSft() { return std::make_unique<Sft>(); }
+
+} // namespace fettle::objectives

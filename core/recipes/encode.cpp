@@ -1,0 +1,56 @@
+#include "recipes/encode.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace fettle::recipes {
+
+namespace {
+
+Error noConversationForm()
+{
+    return {ErrorCode::InvalidInput, "this model has no conversation form, so questions and answers cannot be marked",
+            "model", "Choose a model that is tuned for conversation (often called Instruct or Chat)"};
+}
+
+} // namespace
+
+text::LossOn lossOnFrom(const std::string& name)
+{
+    return name == "all" ? text::LossOn::All : name == "last" ? text::LossOn::LastAnswer : text::LossOn::Answers;
+}
+
+text::Messages Encoder::conversation(const data::Example& example) const
+{
+    if (example.kind == data::RecordKind::Chat)
+        return example.messages;
+    const auto classes = instruction.empty()
+                             ? fmt::format("Answer with one of these classes and nothing else: {}.", fmt::join(labels, ", "))
+                             : instruction;
+    return {{{"role", "system"}, {"content", classes}},
+            {{"role", "user"}, {"content", example.text}},
+            {{"role", "assistant"}, {"content", example.label}}};
+}
+
+Result<text::EncodedExample> Encoder::encode(const data::Example& example, text::LossOn lossOn) const
+{
+    if (example.kind == data::RecordKind::Completion)
+        return text::encodeCompletion(*tokenizer, example.prompt, example.completion, lossOn);
+    if (!chatTemplate)
+        return noConversationForm();
+    return text::encodeConversation(*tokenizer, *chatTemplate, conversation(example), lossOn);
+}
+
+Result<std::vector<text::TokenId>> Encoder::encodePrompt(const data::Example& example) const
+{
+    if (example.kind == data::RecordKind::Completion)
+        return tokenizer->encode(example.prompt, {.addSpecialTokens = true, .parseSpecialTokens = false});
+    if (!chatTemplate)
+        return noConversationForm();
+    auto messages = conversation(example);
+    if (!messages.empty() && messages.back().value("role", std::string()) == "assistant")
+        messages.pop_back();
+    return text::encodePrompt(*tokenizer, *chatTemplate, messages);
+}
+
+} // namespace fettle::recipes

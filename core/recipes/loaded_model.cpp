@@ -1,0 +1,161 @@
+#include "recipes/loaded_model.h"
+
+#include "base/sha256.h"
+#include "model/load.h"
+#include "tensor/device.h"
+#include "tensor/torch_pch.h"
+#include "train/checkpoint.h"
+
+#include <algorithm>
+
+namespace fettle::recipes {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+at::ScalarType dtypeFor(c10::Device device) { return device.is_cuda() ? at::kBFloat16 : at::kFloat; }
+
+Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std::string& device)
+{
+    auto files = model::ModelFiles::open(folder);
+    if (!files)
+        return files.error();
+    auto encoder = loadEncoder(folder);
+    if (!encoder)
+        return encoder.error();
+    auto chosen = tensor::chooseDevice(device);
+    if (!chosen)
+        return chosen.error();
+    auto decoder = model::loadDecoder(*files, *chosen, dtypeFor(*chosen));
+    if (!decoder)
+        return decoder.error();
+    auto loaded = std::make_shared<LoadedModel>();
+    loaded->config = files->config();
+    loaded->decoder = *std::move(decoder);
+    loaded->folder = folder;
+    loaded->encoder = *std::move(encoder);
+    return loaded;
+}
+
+/// Puts what a run learned into its base model.
+Result<void> applyRun(const store::Workspace& workspace, const store::RunRecord& run, LoadedModel& loaded)
+{
+    auto checkpoint = chosenCheckpoint(workspace, run);
+    if (!checkpoint)
+        return checkpoint.error();
+    ParamValues values(trainingSettings());
+    if (auto set = values.setAll(Json(run.settings)); !set)
+        return at(set.error(), "run " + run.id);
+    auto method = methods::makeMethod(values.text("method"));
+    if (!method)
+        return method.error();
+    auto attached = (*method)->attach(*loaded.decoder, values, Rng(run.seed, "adapter init"));
+    if (!attached)
+        return attached.error();
+    loaded.attached = *std::move(attached);
+    if (auto weights = train::loadWeights(*checkpoint, *loaded.attached); !weights)
+        return weights;
+    auto info = train::readCheckpointInfo(*checkpoint);
+    auto manifest = readFile(*checkpoint / "MANIFEST.json", 1 << 20);
+    if (!info || !manifest)
+        return !info ? info.error() : manifest.error();
+    loaded.step = info->state.step;
+    loaded.fingerprint = sha256(*manifest).substr(0, 8);
+    return {};
+}
+
+} // namespace
+
+std::vector<std::int32_t> LoadedModel::stopIds() const
+{
+    auto ids = config.eosIds;
+    if (encoder.tokenizer->eosId && std::ranges::find(ids, *encoder.tokenizer->eosId) == ids.end())
+        ids.push_back(*encoder.tokenizer->eosId);
+    return ids;
+}
+
+Result<fs::path> chosenCheckpoint(const store::Workspace& workspace, const store::RunRecord& run)
+{
+    const auto folder = workspace.runFolder(run.id);
+    for (const auto& checkpoint : train::listCheckpoints(folder)) {
+        auto info = train::readCheckpointInfo(checkpoint);
+        if (info && info->state.step == run.bestStep && run.bestStep > 0 && train::verifyCheckpoint(checkpoint))
+            return checkpoint;
+    }
+    if (const auto newest = train::newestIntactCheckpoint(folder))
+        return *newest;
+    return Error{ErrorCode::NotFound, "this run has no save point yet", "run " + run.id,
+                 "Wait for the first one, or continue the run"};
+}
+
+Result<Encoder> loadEncoder(const fs::path& folder)
+{
+    auto tokenizer = text::Tokenizer::load(folder);
+    if (!tokenizer)
+        return at(tokenizer.error(), folder.filename().string());
+    Encoder encoder;
+    encoder.tokenizer = *std::move(tokenizer);
+    auto chatTemplate = text::ChatTemplate::load(folder);
+    if (chatTemplate)
+        encoder.chatTemplate = *std::move(chatTemplate);
+    else if (chatTemplate.error().code != ErrorCode::NotFound)
+        return at(chatTemplate.error(), folder.filename().string());
+    return encoder;
+}
+
+Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
+                                               const std::string& device)
+{
+    const bool isRun = which.starts_with("run:");
+    std::optional<store::RunRecord> run;
+    if (isRun) {
+        auto found = workspace.run(which.substr(4));
+        if (!found)
+            return found.error();
+        run = *std::move(found);
+    }
+    auto record = workspace.model(isRun ? run->model : which);
+    if (!record)
+        return record.error();
+    auto loaded = loadBase(record->folder, device);
+    if (!loaded)
+        return loaded;
+    (*loaded)->which = which;
+    (*loaded)->fingerprint = record->digest.substr(0, 8);
+    if (run) {
+        if (auto applied = applyRun(workspace, *run, **loaded); !applied)
+            return applied.error();
+    }
+    return loaded;
+}
+
+ModelShelf& ModelShelf::onThisThread()
+{
+    thread_local ModelShelf shelf;  // ends with the worker's thread, before LibTorch does
+    return shelf;
+}
+
+Result<std::shared_ptr<LoadedModel>> ModelShelf::get(const store::Workspace& workspace, const std::string& which)
+{
+    std::string key = workspace.folder().string() + "\n" + which;
+    if (which.starts_with("run:")) {
+        auto run = workspace.run(which.substr(4));
+        if (!run)
+            return run.error();
+        key += "\n" + run->id + "\n" + std::to_string(run->step) + "\n" + std::to_string(run->bestStep);
+    }
+    const auto found = std::ranges::find(m_models, key, [](const auto& each) { return each.first; });
+    if (found != m_models.end()) {
+        m_models.splice(m_models.begin(), m_models, found);
+        return m_models.front().second;
+    }
+    if (m_models.size() >= 2)
+        m_models.pop_back();
+    auto loaded = loadModel(workspace, which);
+    if (loaded)
+        m_models.emplace_front(key, *loaded);
+    return loaded;
+}
+
+} // namespace fettle::recipes

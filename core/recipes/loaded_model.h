@@ -1,0 +1,51 @@
+#pragma once
+
+#include "methods/method.h"
+#include "model/decoder.h"
+#include "model/import/model_config.h"
+#include "recipes/encode.h"
+#include "store/workspace.h"
+
+#include <list>
+#include <memory>
+
+namespace fettle::recipes {
+
+/// A model in memory, ready to read or to answer; of a run: the base with what the run learned.
+struct LoadedModel
+{
+    std::string which;                 ///< as asked for: "smollm2" or "run:12"
+    model::ModelConfig config;
+    std::unique_ptr<model::Decoder> decoder;
+    std::unique_ptr<methods::Attached> attached;  ///< null for a base model
+    std::filesystem::path folder;      ///< of the base model
+    Encoder encoder;                   ///< without a dataset's instruction and classes
+    std::string fingerprint;           ///< first 8 hex digits of the digest of the weights that answer
+    std::int64_t step = 0;             ///< of the save point; 0 for a base model
+    /// Ids that end an answer: the model's own list and the tokenizer's end token.
+    std::vector<std::int32_t> stopIds() const;
+};
+
+/// Which save point of a run is meant: the best one, else the newest that is intact.
+Result<std::filesystem::path> chosenCheckpoint(const store::Workspace& workspace, const store::RunRecord& run);
+
+/// Tokenizer and conversation form of a model folder.
+Result<Encoder> loadEncoder(const std::filesystem::path& folder);
+
+/// `which`: a model's name or "run:<id, number or name>". device: "auto", "cpu", "cuda".
+Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
+                                               const std::string& device = "auto");
+
+/// The last two models that were used, kept on the worker's thread. A run that trains clears it.
+class ModelShelf
+{
+public:
+    static ModelShelf& onThisThread();
+    Result<std::shared_ptr<LoadedModel>> get(const store::Workspace& workspace, const std::string& which);
+    void clear() { m_models.clear(); }
+
+private:
+    std::list<std::pair<std::string, std::shared_ptr<LoadedModel>>> m_models;  // newest first
+};
+
+} // namespace fettle::recipes

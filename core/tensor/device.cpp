@@ -1,0 +1,70 @@
+#include "tensor/device.h"
+
+#include "base/text.h"
+#include "tensor/torch_pch.h"
+
+#include <dlfcn.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <sched.h>
+
+namespace fettle::tensor {
+
+namespace {
+
+bool hasDriver()
+{
+    std::error_code ec;
+    return std::filesystem::exists("/proc/driver/nvidia/version", ec) || std::filesystem::exists("/dev/nvidiactl", ec)
+           || std::filesystem::exists("/dev/dxg", ec);
+}
+
+CudaState findCuda()
+{
+    if (!hasDriver())
+        return {false, {}, "no NVIDIA driver was found on this machine",
+                "With an NVIDIA card: install the driver (Debian: nvidia-driver) and restart; without one, small "
+                "models train on the processor"};
+    if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+        const std::string text = dlerror();
+        const auto library = text.substr(0, text.find(':'));
+        return {false, {}, fmt::format("the CUDA libraries could not be loaded ({} is missing)", library),
+                "Install the CUDA 13 wheels beside LibTorch: packaging/setup.sh --cuda"};
+    }
+    if (!at::hasCUDA())
+        return {false, {}, "the CUDA library was loaded but found no usable device",
+                "Update the NVIDIA driver to one for CUDA 13"};
+    return {true, "NVIDIA GPU", {}, {}};
+}
+
+} // namespace
+
+const CudaState& loadCuda()
+{
+    static const CudaState state = findCuda();
+    return state;
+}
+
+Result<c10::Device> chooseDevice(const std::string& wish)
+{
+    if (wish == "cpu")
+        return c10::Device(c10::kCPU);
+    const auto& cuda = loadCuda();
+    if (cuda.usable)
+        return c10::Device(c10::kCUDA, 0);
+    if (wish == "cuda")
+        return Error{ErrorCode::Unsupported, cuda.missing, "setting training.device", cuda.remedy};
+    return c10::Device(c10::kCPU);
+}
+
+void useComputeThreads(int threads) { at::set_num_threads(threads); }
+
+int availableCores()
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    return std::max(1, CPU_COUNT(&set));
+}
+
+} // namespace fettle::tensor

@@ -1,0 +1,97 @@
+#include "tensor/kernels/cpu_kernels.h"
+#include "tensor/ops.h"
+#include "tensor/ops_detail.h"
+#include "tensor/torch_pch.h"
+
+namespace fettle::tensor {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+namespace {
+
+/// Loss rows of one chunk; the logits become their gradient when `wantGrad`. logits [n, vocab]
+void lossOfChunk(Tensor& logits, std::span<const std::int64_t> labels, double scale, bool wantGrad, double* nll,
+                 std::vector<std::int64_t>& best)
+{
+    const auto n = logits.size(0), vocab = logits.size(1);
+    best.resize(static_cast<std::size_t>(n));
+    if (useKernels(logits)) {
+        float* lp = logits.data_ptr<float>();
+        at::parallel_for(0, n, 1, [&](std::int64_t from, std::int64_t to) {
+            for (auto r = from; r < to; ++r)
+                nll[r] = wantGrad ? cpuKernels().lossRow(lp + r * vocab, vocab, labels[r], static_cast<float>(scale),
+                                                         &best[r])
+                                  : cpuKernels().nllRow(lp + r * vocab, vocab, labels[r], &best[r]);
+        });
+        return;
+    }
+    const auto wide = logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const auto index = at::tensor(at::ArrayRef<std::int64_t>(labels.data(), labels.size())).to(logits.device()).unsqueeze(1);
+    const auto logp = at::log_softmax(logits, -1, wide);
+    const auto values = logp.gather(1, index).neg().to(at::kDouble).cpu().contiguous();
+    const auto tops = logits.argmax(-1).cpu().contiguous();
+    std::copy_n(values.const_data_ptr<double>(), n, nll);
+    std::copy_n(tops.const_data_ptr<std::int64_t>(), n, best.data());
+    if (wantGrad)
+        logits = ((logp.exp() - at::zeros_like(logp).scatter(1, index, 1.0)) * scale).to(logits.scalar_type());
+}
+
+/// Rows per chunk: small chunks stay in the cache; with a trainable head each chunk also passes over
+/// the head's gradient, so chunks are larger.
+std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 512 : 128; }
+
+struct HeadLossFunction : Function<HeadLossFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& rows, const Tensor& weight,
+                          const std::vector<std::int64_t>& labels, double scale, std::int64_t infoAddress)
+    {
+        auto& info = *reinterpret_cast<HeadLossInfo*>(infoAddress);
+        const auto count = rows.size(0);
+        info.nll.assign(static_cast<std::size_t>(count), 0.0);
+        info.correct = 0;
+        const bool wantRows = rows.requires_grad(), wantWeight = weight.requires_grad();
+        const bool wantGrad = wantRows || wantWeight;
+        Tensor dRows = wantRows ? at::empty_like(rows) : Tensor();
+        Tensor dWeight = wantWeight ? at::zeros_like(weight) : Tensor();
+        std::vector<std::int64_t> best;
+        const auto chunk = chunkRows(wantWeight);
+        for (std::int64_t from = 0; from < count; from += chunk) {
+            const auto n = std::min(chunk, count - from);
+            const Tensor h = rows.narrow(0, from, n);
+            Tensor logits = at::mm(h, weight.t());                     // [n, vocab]
+            const auto part = std::span(labels).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
+            lossOfChunk(logits, part, scale, wantGrad, info.nll.data() + from, best);
+            for (std::size_t r = 0; r < part.size(); ++r)
+                info.correct += best[r] == part[r];
+            if (wantRows)
+                dRows.narrow(0, from, n).copy_(at::mm(logits, weight));
+            if (wantWeight)
+                dWeight.addmm_(logits.t(), h);
+        }
+        ctx->saved_data["dRows"] = dRows;
+        ctx->saved_data["dWeight"] = dWeight;
+        return at::scalar_tensor(info.total() * scale, rows.options());
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto scaled = [&](const char* name) {
+            const Tensor grad = ctx->saved_data[name].toTensor();
+            return grad.defined() ? grad.mul_(grads[0]) : grad;
+        };
+        return {scaled("dRows"), scaled("dWeight"), Tensor(), Tensor(), Tensor()};
+    }
+};
+
+} // namespace
+
+Tensor headLoss(const Tensor& rows, const Tensor& weight, std::span<const std::int64_t> labels, double scale,
+                HeadLossInfo& info)
+{
+    const std::vector<std::int64_t> copy(labels.begin(), labels.end());
+    return HeadLossFunction::apply(rows, weight, copy, scale, reinterpret_cast<std::int64_t>(&info));
+}
+
+} // namespace fettle::tensor

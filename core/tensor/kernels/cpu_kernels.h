@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+
+namespace fettle::tensor {
+
+/// What AdamW needs for one step, corrected for bias outside the kernel.
+struct AdamwStep
+{
+    float learningRate, beta1, beta2, epsilon, weightDecay;
+    float correction1;      ///< 1 - beta1^t
+    float rootCorrection2;  ///< sqrt(1 - beta2^t)
+    float gradScale;        ///< multiplies the gradient (clipping)
+};
+
+/// Element-wise float32 kernels, serial over the range they are given; the callers cut ranges for
+/// threads. Chosen once at start for the best instruction set of the machine.
+struct CpuKernels
+{
+    const char* name;  ///< "AVX-512", "AVX2", "baseline"
+
+    /// y = x * inv * w with inv = 1 / sqrt(mean(x^2) + eps); inv [rows] is kept for the backward pass.
+    void (*rmsNorm)(const float* x, const float* w, float* y, float* inv, std::int64_t rows, std::int64_t dim,
+                    float eps);
+    /// dx from dy; dw [dim] is added to unless null.
+    void (*rmsNormBackward)(const float* dy, const float* x, const float* w, const float* inv, float* dx, float* dw,
+                            std::int64_t rows, std::int64_t dim);
+    /// Rotates halves (NeoX order): x, y [rows, heads, headDim]; cosine, sine [rows, headDim / 2].
+    /// sign +1 forward, -1 backward. x and y may be the same.
+    void (*rope)(const float* x, float* y, const float* cosine, const float* sine, std::int64_t rows,
+                 std::int64_t heads, std::int64_t headDim, float sign);
+    /// h = silu(gate) * up.
+    void (*siluGate)(const float* gate, const float* up, float* h, std::int64_t n);
+    void (*siluGateBackward)(const float* dh, const float* gate, const float* up, float* dGate, float* dUp,
+                             std::int64_t n);
+    /// Cross-entropy of one row; the logits are overwritten by (softmax - onehot) * scale. Gives the
+    /// negative log-likelihood in nats; `best` becomes the index of the largest logit.
+    double (*lossRow)(float* logits, std::int64_t vocab, std::int64_t label, float scale, std::int64_t* best);
+    /// The same without the gradient; the logits stay.
+    double (*nllRow)(const float* logits, std::int64_t vocab, std::int64_t label, std::int64_t* best);
+    double (*sumOfSquares)(const float* x, std::int64_t n);
+    /// Decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+    void (*adamw)(float* p, const float* g, float* m, float* v, std::int64_t n, const AdamwStep& step);
+    /// One query group against one key/value head of a cache: q, out [group, headDim], k, v rows with
+    /// the given stride, scores [group, length] scratch. Softmax over all `length` rows.
+    void (*decodeAttention)(const float* q, const float* k, const float* v, float* out, float* scores,
+                            std::int64_t group, std::int64_t headDim, std::int64_t length, std::int64_t stride,
+                            float scale);
+    /// mask[i] = random word of (key, step, index) < threshold ? 0 : keepScale (Philox 4x32-10).
+    void (*dropoutMask)(float* mask, std::int64_t begin, std::int64_t n, std::uint64_t step, std::uint32_t key0,
+                        std::uint32_t key1, std::uint32_t threshold, float keepScale);
+};
+
+const CpuKernels& cpuKernels();
+/// The variant of that name, or null when this machine cannot run it (tests compare variants).
+const CpuKernels* cpuKernelsNamed(const char* name);
+
+} // namespace fettle::tensor

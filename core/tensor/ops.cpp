@@ -1,0 +1,177 @@
+#include "tensor/ops.h"
+
+#include "tensor/attention_op.h"
+#include "tensor/kernels/cpu_kernels.h"
+#include "tensor/ops_detail.h"
+#include "tensor/torch_pch.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace fettle::tensor {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+namespace {
+
+thread_local bool referenceOnly = false;
+
+/// Rows per task so that a task moves about 64 kB.
+std::int64_t grain(std::int64_t dim) { return std::max<std::int64_t>(1, 16384 / dim); }
+
+struct RmsNormFunction : Function<RmsNormFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps)
+    {
+        const auto dim = x.size(-1), rows = x.numel() / dim;
+        Tensor y = at::empty_like(x), inv = at::empty({rows}, x.options());
+        const float *xp = x.const_data_ptr<float>(), *wp = weight.const_data_ptr<float>();
+        float *yp = y.data_ptr<float>(), *ip = inv.data_ptr<float>();
+        at::parallel_for(0, rows, grain(dim), [&](std::int64_t from, std::int64_t to) {
+            cpuKernels().rmsNorm(xp + from * dim, wp, yp + from * dim, ip + from, to - from, dim,
+                                 static_cast<float>(eps));
+        });
+        ctx->save_for_backward({x, weight, inv});
+        return y;
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor &x = saved[0], &weight = saved[1], &inv = saved[2];
+        const Tensor dy = grads[0].contiguous();
+        const auto dim = x.size(-1), rows = x.numel() / dim;
+        Tensor dx = at::empty_like(x);
+        const bool wantWeight = ctx->needs_input_grad(1);
+        // One partial sum per fixed block of rows, so the result does not depend on the threads.
+        const std::int64_t block = 256, blocks = (rows + block - 1) / block;
+        Tensor partial = wantWeight ? at::zeros({blocks, dim}, x.options()) : Tensor();
+        float* pp = wantWeight ? partial.data_ptr<float>() : nullptr;
+        const float *dyp = dy.const_data_ptr<float>(), *xp = x.const_data_ptr<float>();
+        const float *wp = weight.const_data_ptr<float>(), *ip = inv.const_data_ptr<float>();
+        float* dxp = dx.data_ptr<float>();
+        at::parallel_for(0, blocks, 1, [&](std::int64_t from, std::int64_t to) {
+            for (auto b = from; b < to; ++b) {
+                const auto r = b * block, n = std::min(block, rows - r);
+                cpuKernels().rmsNormBackward(dyp + r * dim, xp + r * dim, wp, ip + r, dxp + r * dim,
+                                             pp ? pp + b * dim : nullptr, n, dim);
+            }
+        });
+        return {dx, wantWeight ? partial.sum(0) : Tensor(), Tensor()};
+    }
+};
+
+Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine, float sign)
+{
+    const auto rows = x.size(0), heads = x.size(1), headDim = x.size(2);
+    Tensor y = at::empty_like(x);
+    const float *xp = x.const_data_ptr<float>(), *cp = cosine.const_data_ptr<float>();
+    const float* sp = sine.const_data_ptr<float>();
+    float* yp = y.data_ptr<float>();
+    at::parallel_for(0, rows, grain(heads * headDim), [&](std::int64_t from, std::int64_t to) {
+        const auto skip = from * heads * headDim;
+        cpuKernels().rope(xp + skip, yp + skip, cp + from * headDim / 2, sp + from * headDim / 2, to - from, heads,
+                          headDim, sign);
+    });
+    return y;
+}
+
+struct RopeFunction : Function<RopeFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cosine, const Tensor& sine)
+    {
+        ctx->save_for_backward({cosine, sine});
+        return turned(x.contiguous(), cosine, sine, 1);
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        return {turned(grads[0].contiguous(), saved[0], saved[1], -1), Tensor(), Tensor()};
+    }
+};
+
+struct SiluGateFunction : Function<SiluGateFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& gate, const Tensor& up)
+    {
+        Tensor h = at::empty_like(gate);
+        const float *gp = gate.const_data_ptr<float>(), *up_ = up.const_data_ptr<float>();
+        float* hp = h.data_ptr<float>();
+        at::parallel_for(0, gate.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
+            cpuKernels().siluGate(gp + from, up_ + from, hp + from, to - from);
+        });
+        ctx->save_for_backward({gate, up});
+        return h;
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor dh = grads[0].contiguous();
+        Tensor dGate = at::empty_like(saved[0]), dUp = at::empty_like(saved[1]);
+        const float *hp = dh.const_data_ptr<float>(), *gp = saved[0].const_data_ptr<float>();
+        const float* up = saved[1].const_data_ptr<float>();
+        float *dgp = dGate.data_ptr<float>(), *dup = dUp.data_ptr<float>();
+        at::parallel_for(0, dh.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
+            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from, to - from);
+        });
+        return {dGate, dUp};
+    }
+};
+
+} // namespace
+
+ReferenceOps::ReferenceOps() : m_before(referenceOnly) { referenceOnly = true; }
+ReferenceOps::~ReferenceOps() { referenceOnly = m_before; }
+
+bool useKernels(const Tensor& x)
+{
+    return !referenceOnly && x.device().is_cpu() && x.scalar_type() == at::kFloat;
+}
+
+Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps)
+{
+    if (useKernels(x))
+        return RmsNormFunction::apply(x.contiguous(), weight, eps);
+    const auto wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+    const auto y = wide * at::rsqrt(wide.pow(2).mean(-1, true) + eps);
+    return y.to(x.scalar_type()) * weight;
+}
+
+Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
+{
+    if (useKernels(x))
+        return RopeFunction::apply(x, cosine, sine);
+    const auto halves = x.chunk(2, -1);
+    const auto c = cosine.unsqueeze(1).to(x.scalar_type()), s = sine.unsqueeze(1).to(x.scalar_type());
+    return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
+}
+
+Tensor siluGate(const Tensor& gate, const Tensor& up)
+{
+    if (useKernels(gate))
+        return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
+    return at::silu(gate) * up;
+}
+
+Tensor dropout(const Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site)
+{
+    if (p <= 0)
+        return x;
+    Tensor mask = at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat));
+    float* mp = mask.data_ptr<float>();
+    const auto threshold = static_cast<std::uint32_t>(p * 4294967296.0);
+    const auto keepScale = static_cast<float>(1.0 / (1.0 - p));
+    const auto key = rng.key();
+    const std::uint64_t counter = step << 20 | site;  // sites stay below 2^20
+    at::parallel_for(0, mask.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
+        cpuKernels().dropoutMask(mp + from, from, to - from, counter, key[0], key[1], threshold, keepScale);
+    });
+    return x * mask.to(x.options());
+}
+
+double HeadLossInfo::total() const { return std::accumulate(nll.begin(), nll.end(), 0.0); }
+
+} // namespace fettle::tensor

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/rng.h"
+
+#include <ATen/core/Tensor.h>
+#include <span>
+#include <vector>
+
+namespace fettle::tensor {
+
+/// Where documents begin and end in a packed row: offsets [documents + 1], first 0, last T.
+using Offsets = std::vector<std::int64_t>;
+
+/// Forces the readable LibTorch path instead of our kernels on this thread (tests compare the two).
+/// float64 tensors and tensors on a graphics card always take it.
+class ReferenceOps
+{
+public:
+    ReferenceOps();
+    ~ReferenceOps();
+
+private:
+    bool m_before;
+};
+
+/// Root-mean-square norm: y = x / sqrt(mean(x^2) + eps) * weight, in float32 or wider.
+/// x [T, dim], weight [dim] -> [T, dim]. Differentiable in both.
+/// Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
+at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+/// Rotary position embedding, rotated halves. x [T, heads, headDim]; cosine, sine [T, headDim / 2].
+/// Source: Su et al. 2021, "RoFormer", eq. 34, in the order of dimensions of the published checkpoints.
+at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+
+/// silu(gate) * up, element by element (Shazeer 2020, "GLU Variants Improve Transformer", eq. 5).
+at::Tensor siluGate(const at::Tensor& gate, const at::Tensor& up);
+
+/// Causal attention inside each document of a packed row; documents do not see each other.
+/// q [T, heads, headDim], k and v [T, kvHeads, headDim] -> [T, heads, headDim]. Head i uses key/value
+/// head i / (heads / kvHeads). window > 0: a query sees keys less than `window` places back.
+at::Tensor packedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Offsets& offsets,
+                           double scale, std::int64_t window = 0);
+
+/// Attention of one new token per slot against its cache. q [slots, heads, headDim], cache
+/// [allSlots, maxLength, kvHeads, headDim], lengths counts the rows to see. No gradient.
+at::Tensor cachedAttention(const at::Tensor& q, const at::Tensor& keyCache, const at::Tensor& valueCache,
+                           std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths, double scale,
+                           std::int64_t window = 0);
+
+/// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p). The mask is a pure
+/// function of (rng, step, site): a repeated forward draws the same one.
+at::Tensor dropout(const at::Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site);
+
+/// What the loss over labelled rows gives besides its gradient.
+struct HeadLossInfo
+{
+    std::vector<double> nll;        ///< per row, nats
+    std::int64_t correct = 0;       ///< rows whose largest logit is the label
+    double total() const;
+};
+
+/// Cross-entropy of the output head without a [T, vocab] tensor: rows are taken in chunks, the
+/// gradient is made in the forward pass.
+/// rows [N, hidden] (only those with a label), weight [vocab, hidden], labels [N] -> scalar:
+/// scale * sum of the negative log-likelihoods. `info` is filled at once.
+/// Source of the formula: softmax cross-entropy, d nll / d logits = softmax - onehot.
+at::Tensor headLoss(const at::Tensor& rows, const at::Tensor& weight, std::span<const std::int64_t> labels,
+                    double scale, HeadLossInfo& info);
+
+} // namespace fettle::tensor

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "base/param_spec.h"
+#include "jobs/job.h"
+#include "methods/method.h"
+#include "objectives/objective.h"
+#include "train/batch_plan.h"
+#include "train/checkpoint.h"
+#include "train/encoded_row.h"
+#include "train/schedules/schedule.h"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+namespace fettle::train {
+
+/// Settings of the loop, read once from the run's values.
+struct TrainerSettings
+{
+    double passes = 2, learningRate = 0, warmup = 0, clipNorm = 1;
+    std::int64_t maxSteps = 0, batchSize = 8, microBatchTokens = 2048;
+    std::string schedule = "cosine";
+    AdamwSettings optimizer;
+    std::int64_t checkEvery = 0, checkpointEvery = 0, keepCheckpoints = 2;
+    bool earlyStop = true;
+    std::int64_t patience = 3;
+    std::uint64_t seed = 42;
+
+    static TrainerSettings from(const ParamValues& values, std::uint64_t seed);
+};
+
+/// Steps of a run over `rows` training rows.
+std::int64_t totalSteps(const TrainerSettings& settings, std::int64_t rows);
+
+/// Loss of a model on fixed rows: mean over taught tokens with a 95 % interval over rows.
+struct Evaluation
+{
+    double loss = 0, low = 0, high = 0;
+    std::int64_t trainedTokens = 0;
+    std::vector<double> rowSum;              ///< nats, in the order of the rows
+    std::vector<std::int64_t> rowWeight;
+};
+/// No gradient, dropout off. `stop` is asked between micro-batches; nothing when it said yes.
+std::optional<Evaluation> evaluate(model::Decoder& model, const objectives::Objective& objective,
+                                   const std::vector<EncodedRow>& rows, std::int64_t microBatchTokens,
+                                   const std::function<bool()>& stop = {});
+
+/// One training run: the loop that a person reads in a minute. Lives on the worker's thread.
+class Trainer
+{
+public:
+    struct Parts
+    {
+        model::Decoder& model;
+        methods::Attached& attached;
+        const objectives::Objective& objective;
+        std::vector<EncodedRow> trainRows, validationRows;
+        TrainerSettings settings;
+        std::filesystem::path runFolder;
+        std::string baseModel;                       ///< name for adapter_config.json
+        Json fingerprints;
+        std::function<Result<void>(const jobs::Event&)> record;  ///< run folder and database first
+        std::function<void(std::int64_t step)> answerPrompts;    ///< emits SampleDone; may be empty
+    };
+
+    Trainer(Parts parts, jobs::JobContext& context);
+
+    /// Goes on from a save point. Errors: InvalidInput when it belongs to other data or settings.
+    Result<void> resume(const std::filesystem::path& checkpoint);
+    Result<jobs::JobEnd> run();
+
+private:
+    struct StepResult
+    {
+        double loss = 0, gradNorm = 0;
+        std::int64_t tokens = 0, trainedTokens = 0;
+    };
+    std::optional<StepResult> forwardBackward();
+    Result<void> emit(jobs::Event event);
+    Result<void> reportStep(const StepResult& result, double learningRate, double seconds);
+    Result<void> check();
+    Result<void> save(bool best);
+    Result<jobs::JobEnd> stopAndKeep();
+    Result<jobs::JobEnd> finish();
+    bool checkDue() const;
+    bool checkpointDue() const;
+    bool shouldStopEarly() const;
+    Error diverged(const StepResult& result) const;
+
+    Parts m_parts;
+    jobs::JobContext& m_context;
+    BatchPlan m_plan;
+    Adamw m_optimizer;
+    Schedule m_schedule;
+    Rng m_dropout;
+    std::int64_t m_totalSteps = 0;
+    TrainingState m_state;
+    std::int64_t m_savedStep = -1;
+};
+
+} // namespace fettle::train
