@@ -1,0 +1,57 @@
+#pragma once
+
+#include "base/json.h"
+#include "text/tokenizer.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fettle::text {
+
+/// One piece of rendered text. Trusted text comes from the template (its special tokens count as
+/// special tokens); other text comes from messages and is only ever text.
+struct Segment
+{
+    std::string text;
+    bool trusted = false;
+    bool generation = false; ///< inside {% generation %} ... {% endgeneration %}
+};
+
+/// One message as the template sees it: an object with "role", "content" and whatever else it has.
+using Messages = std::vector<Json>;
+
+struct RenderOptions
+{
+    bool addGenerationPrompt = false;
+    Json extra = Json::object(); ///< further variables: tools, documents, enable_thinking ...
+};
+
+/// A model's own conversation form (Jinja), run by our sandboxed engine: bounded depth, steps and
+/// output, no access to anything. Immutable after parsing; threads may share one.
+class ChatTemplate
+{
+public:
+    virtual ~ChatTemplate() = default;
+
+    /// From chat_template.jinja, else tokenizer_config.json. NotFound when the folder has none.
+    static Result<std::shared_ptr<const ChatTemplate>> load(const std::filesystem::path& folder);
+    /// Errors: InvalidInput with line and the part that is not understood.
+    static Result<std::shared_ptr<const ChatTemplate>> parse(const std::string& source,
+                                                             const Json& specialTokens);
+
+    /// Errors: InvalidInput with the template's own raise_exception sentence, or the limit hit.
+    virtual Result<std::vector<Segment>> render(const Messages& messages,
+                                                const RenderOptions& options = {}) const = 0;
+    virtual const std::string& source() const = 0;
+};
+
+/// Rendered segments as one text.
+std::string joined(const std::vector<Segment>& segments);
+
+/// Encodes rendered segments: special tokens only where the text is trusted.
+std::vector<TokenId> encodeSegments(const Tokenizer& tokenizer,
+                                    const std::vector<Segment>& segments);
+
+} // namespace fettle::text

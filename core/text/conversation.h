@@ -1,0 +1,46 @@
+#pragma once
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fettle::text {
+
+/// On which tokens the loss is taken.
+enum class LossOn
+{
+    Answers,
+    All,
+    LastAnswer
+};
+
+/// Token ids of one example and which of them are learned. Same length, both.
+struct EncodedExample
+{
+    std::vector<TokenId> ids;
+    std::vector<std::uint8_t> trained; ///< 1: this token is a target of the loss
+    std::int64_t trainedCount() const;
+};
+
+/// Encodes a conversation with the model's own form. Trained spans are exact: for each assistant
+/// message the tokens of its content and of the end-of-turn mark behind it. The first token is
+/// never trained (nothing stands before it). Errors: InvalidInput when the template refuses the
+/// messages.
+Result<EncodedExample> encodeConversation(const Tokenizer& tokenizer,
+                                          const ChatTemplate& chatTemplate,
+                                          const Messages& messages, LossOn lossOn);
+
+/// Encodes a prompt and its completion as they stand, the end mark appended to the completion.
+/// An empty prompt means running text: everything is trained. LossOn::All trains the prompt too.
+EncodedExample encodeCompletion(const Tokenizer& tokenizer, std::string_view prompt,
+                                std::string_view completion, LossOn lossOn);
+
+/// Ids of a conversation up to where the answer starts: what generation is given.
+Result<std::vector<TokenId>> encodePrompt(const Tokenizer& tokenizer,
+                                          const ChatTemplate& chatTemplate,
+                                          const Messages& messages);
+
+} // namespace fettle::text

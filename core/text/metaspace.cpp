@@ -1,0 +1,61 @@
+#include "text/metaspace.h"
+
+#include <fmt/format.h>
+
+namespace fettle::text {
+
+Result<Metaspace> Metaspace::fromJson(const JsonPart& part)
+{
+    if (auto known = part.onlyKeys(
+            {"type", "replacement", "prepend_scheme", "add_prefix_space", "split", "str_rep"});
+        !known)
+        return known.error();
+    Metaspace out;
+    const auto replacement = part.text("replacement", out.replacement),
+               scheme = part.text("prepend_scheme", "always");
+    const auto prefix = part.flag("add_prefix_space", true), split = part.flag("split", true);
+    if (!replacement || replacement->empty() || !scheme || !prefix || !split)
+        return part.badKinds();
+    out.replacement = *replacement;
+    out.split = *split;
+    if (*scheme == "never" || !*prefix)
+        out.prepend = Prepend::Never;
+    else if (*scheme == "first")
+        out.prepend = Prepend::First;
+    else if (*scheme != "always")
+        return part.unknown(fmt::format("the prepend scheme \"{}\"", *scheme));
+    return out;
+}
+
+void MetaspaceSplit::apply(Pieces& pieces) const
+{
+    std::vector<Piece> out;
+    std::vector<Range> marks;
+    const std::string& mark = m_settings.replacement;
+    for (const Piece& piece : pieces.list) {
+        std::string text;
+        for (const char c : piece.text) {
+            if (c == ' ')
+                text += mark;
+            else
+                text += c;
+        }
+        const bool wanted = m_settings.prepend == Metaspace::Prepend::Always ||
+                            (m_settings.prepend == Metaspace::Prepend::First && piece.atStart);
+        if (wanted && text.compare(0, mark.size(), mark) != 0)
+            text.insert(0, mark);
+        const Piece whole{pieces.own(std::move(text)), piece.atStart};
+        if (!m_settings.split) {
+            out.push_back(whole);
+            continue;
+        }
+        marks.clear();
+        for (auto at = whole.text.find(mark); at != std::string_view::npos;
+             at = whole.text.find(mark, at + mark.size()))
+            marks.push_back({at, at + mark.size()});
+        splitAt(whole, marks, SplitBehavior::MergedWithNext, false, out);
+    }
+    pieces.list = std::move(out);
+}
+
+} // namespace fettle::text

@@ -1,0 +1,197 @@
+#include "text/normalizers.h"
+
+#include "text/json_parts.h"
+#include "text/regex.h"
+#include "text/unicode.h"
+
+#include <fmt/format.h>
+#include <unicode/bytestream.h>
+#include <unicode/normalizer2.h>
+
+namespace fettle::text {
+
+namespace {
+
+class UnicodeForm final : public Normalizer
+{
+public:
+    static Result<std::unique_ptr<const Normalizer>> make(const std::string& type,
+                                                          const JsonPart& part)
+    {
+        UErrorCode code = U_ZERO_ERROR;
+        const auto* form = type == "NFC"    ? icu::Normalizer2::getNFCInstance(code)
+                           : type == "NFD"  ? icu::Normalizer2::getNFDInstance(code)
+                           : type == "NFKC" ? icu::Normalizer2::getNFKCInstance(code)
+                                            : icu::Normalizer2::getNFKDInstance(code);
+        if (U_FAILURE(code))
+            return part.unknown(fmt::format("{}, whose tables ICU does not have", type));
+        return std::unique_ptr<const Normalizer>(new UnicodeForm(form));
+    }
+
+    void apply(std::string& text) const override
+    {
+        UErrorCode code = U_ZERO_ERROR;
+        if (m_form->isNormalizedUTF8(text, code) && U_SUCCESS(code))
+            return;
+        std::string out;
+        icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+        code = U_ZERO_ERROR;
+        m_form->normalizeUTF8(0, text, sink, nullptr, code);
+        text = std::move(out);
+    }
+
+private:
+    explicit UnicodeForm(const icu::Normalizer2* form)
+        : m_form(form)
+    {
+    }
+    const icu::Normalizer2* m_form; // owned by ICU
+};
+
+class Lowercase final : public Normalizer
+{
+public:
+    void apply(std::string& text) const override
+    {
+        std::string out;
+        out.reserve(text.size());
+        for (std::size_t at = 0; at < text.size();)
+            appendLower(out, decodeValid(text.data(), at));
+        text = std::move(out);
+    }
+};
+
+class Prepend final : public Normalizer
+{
+public:
+    explicit Prepend(std::string front)
+        : m_front(std::move(front))
+    {
+    }
+    void apply(std::string& text) const override
+    {
+        if (!text.empty())
+            text.insert(0, m_front);
+    }
+
+private:
+    std::string m_front;
+};
+
+class Replace final : public Normalizer
+{
+public:
+    explicit Replace(Replacement replacement)
+        : m_replacement(std::move(replacement))
+    {
+    }
+    void apply(std::string& text) const override { m_replacement.apply(text); }
+
+private:
+    Replacement m_replacement;
+};
+
+Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
+{
+    const std::string type = part.type();
+    if (depth > 16)
+        return part.invalid("sequences are nested too deeply");
+    if (type == "Sequence") {
+        const Json& list = part.child("normalizers");
+        if (!list.is_array())
+            return part.badKinds();
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const JsonPart item(list[i], fmt::format("{}/normalizers/{}", part.place(), i));
+            if (auto added = addNormalizer(item, out, depth + 1); !added)
+                return added;
+        }
+        return part.onlyKeys({"type", "normalizers"});
+    }
+    if (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD") {
+        auto form = UnicodeForm::make(type, part);
+        if (!form)
+            return form.error();
+        out.push_back(*std::move(form));
+        return part.onlyKeys({"type"});
+    }
+    if (type == "Lowercase") {
+        out.push_back(std::make_unique<Lowercase>());
+        return part.onlyKeys({"type"});
+    }
+    if (type == "Prepend") {
+        const auto front = part.text("prepend");
+        if (!front)
+            return part.badKinds();
+        out.push_back(std::make_unique<Prepend>(*front));
+        return part.onlyKeys({"type", "prepend"});
+    }
+    if (type == "Replace") {
+        auto replacement = Replacement::fromJson(part.json(), part.place());
+        if (!replacement)
+            return replacement.error();
+        out.push_back(std::make_unique<Replace>(*std::move(replacement)));
+        return part.onlyKeys({"type", "pattern", "content"});
+    }
+    return part.unknown(fmt::format("the normalizer \"{}\"", type));
+}
+
+} // namespace
+
+Result<Normalizers> readNormalizers(const Json& json)
+{
+    Normalizers out;
+    if (json.is_null())
+        return out;
+    if (auto added = addNormalizer(JsonPart(json, "/normalizer"), out, 0); !added)
+        return added.error();
+    return out;
+}
+
+Result<Replacement> Replacement::fromJson(const Json& json, const std::string& place)
+{
+    const JsonPart part(json, place);
+    const auto content = part.text("content");
+    const Json& pattern = part.child("pattern");
+    if (!content || !pattern.is_object() || pattern.size() != 1 || !pattern.begin()->is_string())
+        return part.badKinds();
+    Replacement out;
+    out.m_content = *content;
+    const std::string& text = pattern.begin()->get_ref<const std::string&>();
+    if (pattern.begin().key() == "String") {
+        out.m_literal = text;
+    } else if (pattern.begin().key() == "Regex") {
+        auto regex = Regex::compile(text);
+        if (!regex)
+            return at(regex.error(), place);
+        out.m_regex = *regex;
+    } else {
+        return part.unknown(fmt::format("a pattern of kind \"{}\"", pattern.begin().key()));
+    }
+    return out;
+}
+
+void Replacement::apply(std::string& text) const
+{
+    std::vector<Range> found;
+    if (m_regex) {
+        m_regex->findAll(text, found);
+    } else if (!m_literal.empty()) {
+        for (auto at = text.find(m_literal); at != std::string::npos;
+             at = text.find(m_literal, at + m_literal.size()))
+            found.push_back({at, at + m_literal.size()});
+    }
+    if (found.empty())
+        return;
+    std::string out;
+    out.reserve(text.size() + found.size() * m_content.size());
+    std::size_t last = 0;
+    for (const Range& range : found) {
+        out.append(text, last, range.begin - last);
+        out += m_content;
+        last = range.end;
+    }
+    out.append(text, last);
+    text = std::move(out);
+}
+
+} // namespace fettle::text

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "base/json.h"
+
+#include <memory>
+#include <vector>
+
+namespace fettle::text {
+
+/// One step of a normalizer of tokenizer.json. Immutable after loading.
+class Normalizer
+{
+public:
+    virtual ~Normalizer() = default;
+    virtual void apply(std::string& text) const = 0; ///< well-formed UTF-8 in and out
+};
+
+using Normalizers = std::vector<std::unique_ptr<const Normalizer>>;
+
+/// From "normalizer"; sequences are laid flat, null gives none. Errors name the part.
+Result<Normalizers> readNormalizers(const Json& json);
+
+/// A text to look for: {"String": "..."} taken literally or {"Regex": "..."}.
+class Replacement
+{
+public:
+    static Result<Replacement> fromJson(const Json& part, const std::string& place);
+    void apply(std::string& text) const;
+
+private:
+    std::string m_literal, m_content;
+    std::shared_ptr<const class Regex> m_regex;
+};
+
+} // namespace fettle::text

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "base/json.h"
+#include "text/regex.h"
+
+#include <deque>
+#include <memory>
+
+namespace fettle::text {
+
+/// A part of the text on its way to the model.
+struct Piece
+{
+    std::string_view text;
+    bool atStart = false; ///< lies at the very start of the text
+};
+
+/// Pieces and the storage of those that are not parts of the text any more.
+struct Pieces
+{
+    std::vector<Piece> list;
+    std::deque<std::string> owned;
+
+    std::string_view own(std::string text) { return owned.emplace_back(std::move(text)); }
+};
+
+/// One step of a pre-tokenizer of tokenizer.json. Immutable after loading.
+class PreTokenizer
+{
+public:
+    virtual ~PreTokenizer() = default;
+    virtual void apply(Pieces& pieces) const = 0;
+};
+
+struct PreTokenizers
+{
+    std::vector<std::unique_ptr<const PreTokenizer>> steps;
+    /// The pieces still have to be written in the byte-level alphabet. Kept out of the steps when
+    /// it comes last: known words are looked up by their bytes as they stand.
+    bool byteLevelAtEnd = false;
+};
+
+/// From "pre_tokenizer"; sequences are laid flat, null gives none. Errors name the part.
+Result<PreTokenizers> readPreTokenizers(const Json& json);
+
+/// What becomes of a match that splits a text.
+enum class SplitBehavior
+{
+    Removed,
+    Isolated,
+    MergedWithPrevious,
+    MergedWithNext,
+    Contiguous
+};
+
+/// Splits one piece at `matches` (sorted, not overlapping); `invert` swaps matches and gaps.
+void splitAt(const Piece& piece, const std::vector<Range>& matches, SplitBehavior behavior,
+             bool invert, std::vector<Piece>& out);
+
+} // namespace fettle::text
