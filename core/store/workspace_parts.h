@@ -18,7 +18,7 @@ void makeWorkspaceSchema(Database& database);
 
 /// Writes the row of a run: all of the record, or only what its events change.
 void writeRunRow(Database& database, const RunRecord& record);
-void writeProgress(Database& database, const RunRecord& record);
+void writeProgress(Database& database, const RunRecord& record, bool withStatus);
 std::vector<RunRecord> readRunRows(Database& database, const std::string& condition,
                                    const std::string& value);
 /// The run's number behind its id, or 0.

@@ -65,17 +65,21 @@ void writeRunRow(Database& database, const RunRecord& record)
         .bind(record.number, record.id, record.name,
               toJson(record).dump(-1, ' ', false, Json::error_handler_t::replace))
         .run();
-    writeProgress(database, record);
+    writeProgress(database, record, true);
 }
 
-void writeProgress(Database& database, const RunRecord& record)
+void writeProgress(Database& database, const RunRecord& record, bool withStatus)
 {
-    Statement(database,
-              "UPDATE runs SET status = ?2, ended = ?3, step = ?4, total_steps = ?5, loss = ?6, "
-              "best_loss = ?7, best_step = ?8, message = ?9 WHERE number = ?1")
-        .bind(record.number, toString(record.status), record.endedAt, record.step,
-              record.totalSteps, record.loss, record.bestEvalLoss, record.bestStep, record.message)
+    Statement(database, "UPDATE runs SET step = ?2, total_steps = ?3, loss = ?4, best_loss = ?5, "
+                        "best_step = ?6 WHERE number = ?1")
+        .bind(record.number, record.step, record.totalSteps, record.loss, record.bestEvalLoss,
+              record.bestStep)
         .run();
+    if (withStatus)
+        Statement(database,
+                  "UPDATE runs SET status = ?2, ended = ?3, message = ?4 WHERE number = ?1")
+            .bind(record.number, toString(record.status), record.endedAt, record.message)
+            .run();
 }
 
 std::vector<RunRecord> readRunRows(Database& database, const std::string& condition,
