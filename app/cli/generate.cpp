@@ -1,0 +1,170 @@
+#include "cli/messages.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/records.h"
+#include "cli/run_job.h"
+#include "recipes/front_door.h"
+#include "report/axis.h"
+
+namespace fettle::cli {
+
+namespace {
+
+struct AskOptions
+{
+    std::vector<std::string> models;
+    std::string prompt, question, messages;
+    bool greedy = false;
+    recipes::GenerateOptions how;
+};
+
+/// Writes answers while they come; with several models each under its name.
+class AnswerPrinter
+{
+public:
+    AnswerPrinter(std::vector<std::string> names, bool quiet)
+        : m_names(std::move(names))
+        , m_quiet(quiet)
+    {
+    }
+
+    void show(const jobs::Event& event)
+    {
+        const auto* piece = std::get_if<jobs::TextPiece>(&event);
+        if (piece == nullptr) {
+            m_progress.show(event);
+            return;
+        }
+        if (m_quiet)
+            return;
+        wipeProgress();
+        if (piece->stream != m_stream && m_names.size() > 1)
+            print(fmt::format("{}── {}\n", m_stream < 0 ? "" : "\n\n",
+                              m_names[static_cast<std::size_t>(piece->stream)]));
+        m_stream = piece->stream;
+        print(piece->text);
+        std::fflush(stdout);
+    }
+    void end() const
+    {
+        if (m_stream >= 0)
+            print("\n");
+    }
+
+private:
+    std::vector<std::string> m_names;
+    bool m_quiet;
+    std::int64_t m_stream = -1;
+    ProgressView m_progress;
+};
+
+void sayCounts(const Json& result, const std::vector<std::string>& names)
+{
+    if (!result.contains("answers"))
+        return;
+    std::size_t i = 0;
+    for (const auto& answer : result["answers"]) {
+        const auto tokens = answer.value("tokens", std::int64_t{0});
+        const double seconds = answer.value("seconds", 0.0);
+        say(fmt::format("{}: {} in {} s, ended by {}, fingerprint {}",
+                        i < names.size() ? names[i] : "answer", counted(tokens, "token"),
+                        report::shortNumber(seconds), answer.value("stoppedBy", "end"),
+                        answer.value("fingerprint", "")));
+        ++i;
+    }
+}
+
+Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
+                                          std::shared_ptr<store::Workspace> workspace)
+{
+    std::vector<std::string> models;
+    for (const auto& which : options.models) {
+        auto named = modelOrRun(*workspace, which);
+        if (!named)
+            return named.error();
+        models.push_back(*named);
+    }
+    if (!options.prompt.empty())
+        return recipes::makeContinueJob(workspace, models, options.prompt, options.how);
+    if (options.question.empty() && options.messages.empty())
+        return Error{ErrorCode::InvalidInput, "the text is empty", "--prompt or --question",
+                     "Write at least one letter"};
+    std::vector<Json> messages;
+    if (options.messages.empty()) {
+        messages.push_back({{"role", "user"}, {"content", options.question}});
+    } else {
+        auto read = readMessages(options.messages);
+        if (!read)
+            return read.error();
+        messages = std::move(*read);
+    }
+    return recipes::makeAnswerJob(workspace, models, messages, options.how);
+}
+
+Outcome generate(Session& session, AskOptions options)
+{
+    if (options.greedy)
+        options.how.temperature = 0;
+    auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    auto job = jobFor(options, *workspace);
+    if (!job)
+        return job.error();
+    AnswerPrinter printer(options.models, session.json);
+    const auto outcome =
+        runJob(*job, [&printer](const jobs::Event& event) { printer.show(event); });
+    printer.end();
+    if (!outcome)
+        return outcome.error();
+    if (session.json)
+        printJson(outcome->result);
+    else
+        sayCounts(outcome->result, options.models);
+    return outcome->exit();
+}
+
+} // namespace
+
+void addGenerate(CLI::App& app, Session& session)
+{
+    const auto options = std::make_shared<AskOptions>();
+    auto* command = addCommand(app, session, "generate", "Lets one or several models write",
+                               [&session, options] { return generate(session, *options); });
+    command
+        ->add_option("models", options->models,
+                     "Models or runs (run:12) that write one after the other")
+        ->required();
+    auto* what = command->add_option_group("what", "Exactly one of");
+    what->add_option("--prompt", options->prompt, "A text that is continued as it stands");
+    what->add_option("--question", options->question,
+                     "A question, put into the model's conversation form");
+    what->add_option("--messages", options->messages,
+                     "A conversation: JSON list of {\"role\", \"content\"}");
+    what->require_option(1);
+    auto* greedy = command->add_flag("--greedy", options->greedy,
+                                     "Always the likeliest token (this is the default)");
+    auto& how = options->how;
+    command->add_option("--max-new", how.maxNewTokens, "At most so many new tokens")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1'000'000));
+    command
+        ->add_option("--temperature", how.temperature, "Variation; 0: always the likeliest token")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 100.0))
+        ->excludes(greedy);
+    command->add_option("--top-k", how.topK, "Only the k likeliest tokens; 0: all")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 10'000'000));
+    command->add_option("--top-p", how.topP, "Only the likeliest tokens that make up this share")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0));
+    command->add_option("--seed", how.seed, "The same number gives the same answer")
+        ->capture_default_str();
+    command
+        ->add_option("--stop", how.stopTexts,
+                     "Ends the answer before this text; as often as needed")
+        ->allow_extra_args(false);
+}
+
+} // namespace fettle::cli

@@ -1,0 +1,127 @@
+#include "base/text.h"
+#include "cli/output.h"
+#include "cli/records.h"
+#include "cli/run_job.h"
+#include "recipes/front_door.h"
+
+namespace fettle::cli {
+
+namespace {
+
+struct ImportModelOptions
+{
+    std::string path, name;
+};
+
+/// "SmolLM2-135M-Instruct.Q4_1.gguf" -> "SmolLM2-135M-Instruct.Q4_1"; the last part of a folder.
+std::string nameFrom(std::filesystem::path path)
+{
+    if (path.filename().empty())
+        path = path.parent_path();
+    return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+}
+
+Outcome importModel(Session& session, const ImportModelOptions& options)
+{
+    std::error_code ec;
+    if (!std::filesystem::exists(options.path, ec))
+        return Error{ErrorCode::NotFound, "there is no such file or folder", options.path,
+                     "Name a GGUF file or a Hugging Face folder"};
+    auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    const std::string name =
+        options.name.empty() ? nameFrom(std::filesystem::absolute(options.path, ec)) : options.name;
+    auto outcome = runJob(recipes::makeModelImportJob(*workspace, options.path, name));
+    if (!outcome)
+        return outcome.error();
+    const auto record = (*workspace)->model(name);
+    if (session.json)
+        printJson(record ? toJson(*record) : OrderedJson(outcome->result));
+    else if (record)
+        printLine(fmt::format("Model {}: {} parameters, reads up to {}, {} on disk.", record->name,
+                              grouped(record->parameters), counted(record->contextLength, "token"),
+                              humanBytes(record->bytes)));
+    return outcome->exit();
+}
+
+Outcome listModels(Session& session)
+{
+    const auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    const auto models = (*workspace)->models();
+    if (session.json) {
+        OrderedJson list = OrderedJson::array();
+        for (const auto& model : models)
+            list.push_back(toJson(model));
+        printJson({{"models", list}});
+        return kDone;
+    }
+    if (models.empty()) {
+        say("No model yet. Bring one in with: fettle-cli model import FILE.gguf");
+        return kDone;
+    }
+    Table table({{"name"},
+                 {"family"},
+                 {"parameters", true},
+                 {"tokens at once", true},
+                 {"on disk", true},
+                 {"licence"}});
+    for (const auto& model : models)
+        table.add({model.name, model.family, grouped(model.parameters),
+                   grouped(model.contextLength), humanBytes(model.bytes), model.licence});
+    print(table.text());
+    return kDone;
+}
+
+Outcome showModel(Session& session, const std::string& name)
+{
+    const auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    const auto model = (*workspace)->model(name);
+    if (!model)
+        return model.error();
+    if (session.json) {
+        printJson(toJson(*model));
+        return kDone;
+    }
+    printLine(fmt::format("{}\n  family       {}\n  parameters   {}\n  reads up to  {}\n  on disk  "
+                          "    {}\n  folder       "
+                          "{}\n  licence      {}\n  fingerprint  {}\n  added        {}",
+                          model->name, model->family, grouped(model->parameters),
+                          counted(model->contextLength, "token"), humanBytes(model->bytes),
+                          model->folder.string(),
+                          model->licence.empty() ? "not stated" : model->licence, model->digest,
+                          shortTime(model->addedAt)));
+    return kDone;
+}
+
+} // namespace
+
+void addModel(CLI::App& app, Session& session)
+{
+    auto* group = app.add_subcommand("model", "Models of the workspace");
+    group->require_subcommand(1);
+
+    const auto import = std::make_shared<ImportModelOptions>();
+    auto* command =
+        addCommand(*group, session, "import", "Brings in a GGUF file or a Hugging Face folder",
+                   [&session, import] { return importModel(session, *import); });
+    command
+        ->add_option("path", import->path, "GGUF file, or folder with config.json and safetensors")
+        ->required();
+    command->add_option("--as", import->name, "Name in the workspace (default: from the file)");
+
+    addCommand(*group, session, "list", "Lists the models",
+               [&session] { return listModels(session); });
+
+    const auto name = std::make_shared<std::string>();
+    addCommand(*group, session, "show", "Shows one model",
+               [&session, name] { return showModel(session, *name); })
+        ->add_option("model", *name, "Name of the model")
+        ->required();
+}
+
+} // namespace fettle::cli
