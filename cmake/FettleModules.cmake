@@ -15,6 +15,8 @@ function(add_core_module name)
     if(ARG_TORCH)
         target_link_libraries(fettle_${name} PRIVATE LibTorch::Cpu)
         target_compile_options(fettle_${name} PRIVATE -fopenmp)
+        # The wheel's headers bring a newer fmt than the system's library; header-only keeps the two apart.
+        target_compile_definitions(fettle_${name} PRIVATE FMT_HEADER_ONLY)
         if(NOT name STREQUAL "tensor")
             target_precompile_headers(fettle_${name} REUSE_FROM fettle_tensor)
         else()
