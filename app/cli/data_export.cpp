@@ -168,7 +168,7 @@ bool looksLikeFormula(std::string_view cell)
 std::string csvCell(std::string cell, bool forSpreadsheet)
 {
     if (forSpreadsheet && looksLikeFormula(cell))
-        cell.insert(0, "'");
+        cell.insert(0, 1, '\'');
     const bool quote = cell.find_first_of(",\"\r\n") != std::string::npos ||
                        (!cell.empty() && (cell.front() == ' ' || cell.back() == ' '));
     if (!quote)

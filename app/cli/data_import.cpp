@@ -83,6 +83,20 @@ Result<data::SplitPlan> splitPlan(const ImportDataOptions& options)
     return plan;
 }
 
+/// A wrong encoding would spoil every umlaut in silence, so a guess must be confirmed.
+Result<void> checkEncoding(const data::ImportPreview& preview, const ImportDataOptions& options)
+{
+    if (preview.encodingSure || !options.encoding.empty())
+        return {};
+    return Error{
+        ErrorCode::InvalidInput,
+        fmt::format("the text is not UTF-8; it looks like {}, which is a guess", preview.encoding),
+        std::filesystem::path(options.files.front()).filename().string(),
+        fmt::format("If that is right, say so with --encoding {}; otherwise name the right one or "
+                    "save the file as UTF-8",
+                    preview.encoding)};
+}
+
 void sayGuesses(const data::ImportPreview& preview)
 {
     say(fmt::format("{}, {}, {}.", preview.format, preview.formTitle, preview.encoding));
@@ -92,9 +106,6 @@ void sayGuesses(const data::ImportPreview& preview)
     if (!preview.rolesSure && !roles.empty())
         say(fmt::format("Note: the columns were guessed ({}); correct them with --map role=column.",
                         fmt::join(roles, ", ")));
-    if (!preview.encodingSure)
-        say(fmt::format("Note: the encoding was guessed as {}; correct it with --encoding.",
-                        preview.encoding));
 }
 
 void sayReport(const data::ImportReport& report)
@@ -150,6 +161,8 @@ Outcome importData(Session& session, const ImportDataOptions& options)
         data::previewImport(files, *how); // refuses what cannot be read before anything is made
     if (!preview)
         return preview.error();
+    if (auto sure = checkEncoding(*preview, options); !sure)
+        return sure.error();
     sayGuesses(*preview);
 
     const auto workspace = session.workspace();

@@ -5,6 +5,8 @@
 #include "recipes/front_door.h"
 #include "report/axis.h"
 
+#include <algorithm>
+
 namespace fettle::cli {
 
 namespace {
@@ -126,6 +128,14 @@ Outcome carryOut(Session& session, store::Workspace& workspace, const recipes::S
     return outcome->exit();
 }
 
+/// "What is wrong. What to do." as an error.
+Error refusal(const recipes::PlanProblem& problem)
+{
+    const auto end = problem.text.find(". ");
+    const std::string remedy = end == std::string::npos ? "" : problem.text.substr(end + 2);
+    return {ErrorCode::InvalidInput, problem.text.substr(0, end), "plan", remedy};
+}
+
 Outcome train(Session& session, const TrainOptions& options)
 {
     const auto plan = planFrom(options);
@@ -147,6 +157,9 @@ Outcome train(Session& session, const TrainOptions& options)
             printJson(toJson(*forecast));
         return kDone;
     }
+    const auto blocking = std::ranges::find_if(forecast->problems, &recipes::PlanProblem::blocking);
+    if (blocking != forecast->problems.end())
+        return refusal(*blocking);
     const auto started = recipes::startRun(*workspace, *plan);
     if (!started)
         return started.error();

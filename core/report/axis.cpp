@@ -26,7 +26,7 @@ std::string separated(std::string digits)
     auto end = std::min(digits.find('.'), digits.size());
     while (end > start + 3) {
         end -= 3;
-        digits.insert(end, ",");
+        digits.insert(end, 1, ',');
     }
     return digits;
 }
