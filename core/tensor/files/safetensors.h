@@ -66,7 +66,7 @@ struct TensorPlan
 /// transformers refuses files without it.
 FileMetadata defaultMetadata();
 
-/// Writes a safetensors file tensor by tensor, so that never more than one needs to be in memory.
+/// Writes a safetensors file in parts, so that no tensor needs to be in memory whole.
 /// The bytes are those that the reference library writes for the same tensors. The file appears
 /// whole on commit() or not at all. Errors: InvalidInput for double names or shapes that do not
 /// fit; DiskFull, Io.
@@ -80,18 +80,22 @@ public:
     Result<void> open();
     /// The order in which data must be given: by element type, widest first, then by name.
     const std::vector<TensorPlan>& order() const { return m_plan; }
-    /// The next tensor in order, whole.
+    /// The next bytes in order: a whole tensor or a part of one, never across two tensors.
     Result<void> write(const void* data, std::uint64_t size);
+    /// Errors: Internal when a tensor was not given to its end.
     Result<void> commit();
     /// Size of the finished file; valid after open().
     std::uint64_t fileSize() const { return m_fileSize; }
 
 private:
+    void skipFinished();
+
     std::filesystem::path m_path;
     std::vector<TensorPlan> m_plan;
     FileMetadata m_metadata;
     AtomicFile m_file;
-    std::size_t m_next = 0;
+    std::size_t m_next = 0;   // in m_plan: the tensor that is being written
+    std::uint64_t m_left = 0; // bytes of it that are still to come
     std::uint64_t m_fileSize = 0;
 };
 

@@ -82,22 +82,30 @@ Result<void> SafetensorsWriter::open()
     const std::uint64_t size = header.size();
     if (auto written = m_file.write(&size, sizeof size); !written)
         return written;
+    if (!m_plan.empty())
+        m_left = *byteCount(m_plan[0].dtype, m_plan[0].shape);
+    skipFinished();
     return m_file.write(header);
+}
+
+/// Moves on to the next tensor that has bytes, once the present one has all of its own.
+void SafetensorsWriter::skipFinished()
+{
+    while (m_left == 0 && m_next < m_plan.size()) {
+        if (++m_next < m_plan.size())
+            m_left = *byteCount(m_plan[m_next].dtype, m_plan[m_next].shape);
+    }
 }
 
 Result<void> SafetensorsWriter::write(const void* data, std::uint64_t size)
 {
-    if (m_next >= m_plan.size())
-        return Error{ErrorCode::Internal, "more tensors were given than planned", m_path.string(),
-                     ""};
-    const auto& tensor = m_plan[m_next];
-    if (size != *byteCount(tensor.dtype, tensor.shape))
+    if (size > m_left)
         return Error{ErrorCode::Internal,
-                     fmt::format("tensor '{}' was given with {} bytes, its shape {} needs {}",
-                                 tensor.name, size, shapeText(tensor.shape),
-                                 *byteCount(tensor.dtype, tensor.shape)),
+                     fmt::format("{} bytes were given for tensor {}, which takes {} more", size,
+                                 m_next + 1, m_left),
                      m_path.string(), ""};
-    ++m_next;
+    m_left -= size;
+    skipFinished();
     return m_file.write(data, size);
 }
 
@@ -125,6 +133,12 @@ Result<void> writeSafetensors(const std::filesystem::path& path,
         return opened;
     for (const auto& item : writer.order()) {
         const auto* tensor = byName.at(item.name);
+        if (tensor->size != *byteCount(item.dtype, item.shape))
+            return Error{ErrorCode::Internal,
+                         fmt::format("tensor '{}' was given with {} bytes, its shape {} needs {}",
+                                     item.name, tensor->size, shapeText(item.shape),
+                                     *byteCount(item.dtype, item.shape)),
+                         path.string(), ""};
         if (auto written = writer.write(tensor->data, tensor->size); !written)
             return written;
     }

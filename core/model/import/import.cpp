@@ -1,0 +1,278 @@
+#include "model/import/import.h"
+
+#include "model/import/gguf_config.h"
+#include "model/import/gguf_model.h"
+#include "model/import/hf_folder.h"
+#include "model/import/staged_folder.h"
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <new>
+
+namespace fettle::model {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kCopyPart = 4u << 20;
+
+/// Files of a model folder that are data and worth keeping; weights come beside them.
+constexpr std::array<std::string_view, 14> kKept{"config.json",
+                                                 "generation_config.json",
+                                                 "tokenizer.json",
+                                                 "tokenizer.model",
+                                                 "tokenizer_config.json",
+                                                 "special_tokens_map.json",
+                                                 "added_tokens.json",
+                                                 "vocab.json",
+                                                 "merges.txt",
+                                                 "chat_template.jinja",
+                                                 "README.md",
+                                                 "LICENSE",
+                                                 "LICENSE.txt",
+                                                 "NOTICE"};
+
+/// Counts what was written, and turns a wish to stop into an error that ends the import.
+class Meter
+{
+public:
+    Meter(const ImportProgress& progress, std::stop_token stop, std::uint64_t total)
+        : m_progress(progress)
+        , m_stop(std::move(stop))
+        , m_total(total)
+    {
+    }
+    Result<void> add(std::uint64_t bytes)
+    {
+        if (m_stop.stop_requested())
+            return Error{ErrorCode::Cancelled, "the import was stopped; nothing was kept", "", ""};
+        m_done += bytes;
+        if (m_progress)
+            m_progress(std::min(m_done, m_total), m_total);
+        return {};
+    }
+
+private:
+    const ImportProgress& m_progress;
+    std::stop_token m_stop;
+    std::uint64_t m_done = 0, m_total;
+};
+
+/// The tokenizer loads and names no id beyond the embedding table.
+Result<void> checkTokenizer(const fs::path& folder, const ModelConfig& config,
+                            const fs::path& source)
+{
+    const auto tokenizer = text::Tokenizer::load(folder);
+    if (!tokenizer)
+        return tokenizer.error();
+    if ((*tokenizer)->vocabSize() > config.vocab)
+        return Error{ErrorCode::InvalidInput,
+                     fmt::format("the tokenizer has {} tokens, the model's table only {} rows",
+                                 (*tokenizer)->vocabSize(), config.vocab),
+                     source.string(), "Fetch tokenizer and weights from the same source"};
+    return {};
+}
+
+Result<void> writeTokenizer(const tensor::GgufFile& file, const fs::path& folder)
+{
+    const auto described = tokenizerFromGguf(file);
+    if (!described)
+        return described.error();
+    const auto files = text::tokenizerJsonFromGguf(*described);
+    if (!files)
+        return at(files.error(), file.path().string());
+    for (const auto& [name, content] : files->items()) {
+        const std::string text =
+            content.is_string() ? content.get<std::string>() : content.dump(2) + "\n";
+        if (auto written = writeFileAtomically(folder / name, text); !written)
+            return written;
+    }
+    return {};
+}
+
+Result<ImportedModel> importGguf(const fs::path& source, const fs::path& target,
+                                 const ImportProgress& progress, std::stop_token stop)
+{
+    const auto model = GgufModel::open(source);
+    if (!model)
+        return model.error();
+    const auto plan = model->plan();
+    const auto total = totalBytes(plan);
+    if (!total)
+        return total.error();
+    if (auto room = checkRoom(target, *total); !room)
+        return room.error();
+    StagedFolder staged(target);
+    if (auto made = staged.create(); !made)
+        return made.error();
+    // The tokenizer first: it fails for more files than the weights do, and costs nothing.
+    if (auto written = writeTokenizer(model->file(), staged.path()); !written)
+        return written.error();
+    if (auto fine = checkTokenizer(staged.path(), model->config(), source); !fine)
+        return fine.error();
+    const std::pair<const char*, std::string> texts[] = {
+        {"config.json", model->config().raw.dump(2) + "\n"},
+        {"generation_config.json", generationFromGguf(model->file()).dump(2) + "\n"},
+        {"README.md", readmeFromGguf(model->file())}};
+    for (const auto& [name, text] : texts) {
+        if (auto written = writeFileAtomically(staged.path() / name, text); !written)
+            return written.error();
+    }
+    Meter meter(progress, std::move(stop), *total);
+    const auto written = writeWeights(
+        staged.path(), plan, [&](const tensor::TensorPlan& weight, const PartSink& sink) {
+            return model->read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
+                if (auto counted = meter.add(size); !counted)
+                    return counted;
+                return sink(data, size);
+            });
+        });
+    if (!written)
+        return written.error();
+    const auto files = ModelFiles::open(staged.path());
+    if (!files)
+        return files.error();
+    if (auto published = staged.publish(); !published)
+        return published.error();
+    return ImportedModel{target, files->config(), model->notes()};
+}
+
+Result<void> copyFile(const fs::path& from, const fs::path& to, Meter& meter)
+{
+    const auto file = MappedFile::open(from);
+    if (!file)
+        return file.error();
+    AtomicFile out(to);
+    if (auto opened = out.open(); !opened)
+        return opened;
+    const auto bytes = (*file)->bytes();
+    for (std::uint64_t done = 0; done < bytes.size(); done += kCopyPart) {
+        const auto part =
+            bytes.subspan(done, std::min<std::uint64_t>(kCopyPart, bytes.size() - done));
+        if (auto counted = meter.add(part.size()); !counted)
+            return counted;
+        if (auto written = out.write(part.data(), part.size()); !written)
+            return written;
+    }
+    return out.commit();
+}
+
+Result<ModelFiles> checkFolder(const fs::path& source)
+{
+    std::error_code ec;
+    if (!fs::exists(source / "config.json", ec) && fs::exists(source / "adapter_config.json", ec))
+        return Error{ErrorCode::Unsupported, "the folder holds an adapter, not a model",
+                     source.string(), "Choose the folder of the base model"};
+    auto files = ModelFiles::open(source);
+    if (!files)
+        return files;
+    if (auto fine = checkTokenizer(source, files->config(), source); !fine)
+        return fine.error();
+    return files;
+}
+
+Result<ImportedModel> importFolder(const fs::path& source, const fs::path& target,
+                                   const ImportProgress& progress, std::stop_token stop)
+{
+    const auto files = checkFolder(source);
+    if (!files)
+        return files.error();
+    std::vector<fs::path> paths;
+    std::error_code ec;
+    for (const auto name : kKept) {
+        if (fs::is_regular_file(source / name, ec))
+            paths.push_back(source / name);
+    }
+    for (const auto& file : files->weights().files())
+        paths.push_back(file.path());
+    if (files->weights().index())
+        paths.push_back(*files->weights().index());
+    std::uint64_t total = 0;
+    for (const auto& path : paths)
+        total += fs::file_size(path, ec);
+    if (auto room = checkRoom(target, total); !room)
+        return room.error();
+    StagedFolder staged(target);
+    if (auto made = staged.create(); !made)
+        return made.error();
+    Meter meter(progress, std::move(stop), total);
+    for (const auto& path : paths) {
+        if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
+            return copied.error();
+    }
+    const auto copy = checkFolder(staged.path()); // the source may have changed meanwhile
+    if (!copy)
+        return copy.error();
+    if (auto published = staged.publish(); !published)
+        return published.error();
+    return ImportedModel{target, copy->config(), files->warnings()};
+}
+
+/// A sentence for files that are not what an import takes; nothing when it may be a GGUF file.
+std::optional<Error> refusedFile(const fs::path& source)
+{
+    const std::string ending = source.extension().string();
+    if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt" ||
+        ending == ".pkl")
+        return Error{ErrorCode::Unsupported, "this file can run foreign code when it is opened",
+                     source.string(), "Choose a version of the model in safetensors or GGUF form"};
+    if (ending == ".safetensors")
+        return Error{ErrorCode::InvalidInput, "one weight file alone is not a model",
+                     source.string(),
+                     "Choose the folder that holds this file, config.json and the tokenizer"};
+    return std::nullopt;
+}
+
+template<class Work> Result<ImportedModel> guarded(const fs::path& source, Work work)
+{
+    try {
+        std::error_code ec;
+        if (!fs::exists(source, ec))
+            return Error{ErrorCode::NotFound, "there is no such file or folder", source.string(),
+                         "Check the name"};
+        const bool folder = fs::is_directory(source, ec);
+        if (!folder) {
+            if (const auto refused = refusedFile(source))
+                return *refused;
+        }
+        return work(folder);
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::OutOfMemory, "there is not enough memory to read the model",
+                     source.string(), "Close other programs and try again"};
+    } catch (const std::exception&) {
+        return Error{ErrorCode::InvalidInput, "a part of the model could not be read",
+                     source.string(), "Fetch the model again from its source"};
+    }
+}
+
+} // namespace
+
+Result<ImportedModel> importModel(const fs::path& source, const fs::path& target,
+                                  const ImportProgress& progress, std::stop_token stop)
+{
+    return guarded(source, [&](bool folder) {
+        return folder ? importFolder(source, target, progress, stop)
+                      : importGguf(source, target, progress, stop);
+    });
+}
+
+Result<ImportedModel> inspectModel(const fs::path& source)
+{
+    return guarded(source, [&](bool folder) -> Result<ImportedModel> {
+        if (folder) {
+            const auto files = checkFolder(source);
+            if (!files)
+                return files.error();
+            return ImportedModel{source, files->config(), files->warnings()};
+        }
+        const auto model = GgufModel::open(source);
+        if (!model)
+            return model.error();
+        return ImportedModel{source, model->config(), model->notes()};
+    });
+}
+
+} // namespace fettle::model
