@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by setup.sh, run.sh and test.sh: words, places and the size of this machine.
 # Read with `source`; it changes nothing.
 

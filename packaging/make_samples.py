@@ -94,7 +94,8 @@ class Archive:
 BULLET = re.compile(r"^\s*([-*+o.>=~#|]|\d+[.)]|\([0-9a-z]\))\s|^\s", re.M)
 ABOUT_THE_PACKAGE = re.compile(r"\b(package|metapackage|Debian|transitional|dummy|packaged|upstream|binar(y|ies)|homepage|website|"
                                r"manpage|man(ual)? page|for more information|see also|please)\b", re.I)
-ODD = re.compile(r"https?:|www\.|ftp:|@|\*|_\w+_|`|''|--|(?<!e\.g)(?<!i\.e)\. [a-z]{4}|\.\.|[<>{}\[\]|\\^~=]|\s[,;.:!?]|[,;]\S{12,}|\?\?|!!|;\)|:\)|\b(I|[Ii]t's|etc)\b|\((19|20)\d\d\)|"
+ODD = re.compile(r"https?:|www\.|ftp:|@|\*|_\w+_|`|''|--|\.\.|[<>{}\[\]|\\^~=]|\s[,;.:!?]|[,;]\S{12,}|\?\?|!!|"
+                 r";\)|:\)|(?<!e\.g)(?<!i\.e)\. [a-z]{4}|\b(I|[Ii]t's|etc)\b|\((19|20)\d\d\)|"
                  r"(?i:\b(fuck|sex|porn|kill)\w*)")
 NOT_A_PROGRAM = re.compile(r"^(lib|fonts?-|python3?-|ruby-|node-|golang-|elpa-|r-cran|r-bioc|haskell|task-|gir1|dict-|"
                            r"php-|cl-|puredata|pd-|gap-|lv2-)|-(dev|doc|dbg|data|common|examples?|plugins?|modules?|headers|"
