@@ -28,9 +28,6 @@ export FETTLE_CACHE
 LIBTORCH="$FETTLE_CACHE/libtorch-2.11.0"
 STARTER_MODEL="$FETTLE_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
-# LibTorch's precompiled headers are large; both presets of two clones fit into this.
-export CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-8G}"
-
 # Compilers at a time: one a core, but no more than memory holds (a file on LibTorch takes 2 GiB).
 build_jobs()
 {
