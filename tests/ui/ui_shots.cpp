@@ -1,0 +1,141 @@
+// Pictures of every place, empty and full: ui_shots FOLDER [light|dark|contrast] [MODEL-FOLDER]
+// [WORKSPACE]
+#include "ui_fixture.h"
+
+#include <QDoubleSpinBox>
+#include <QListWidget>
+#include <QTabWidget>
+
+using namespace fettle;
+using namespace fettle::ui;
+using namespace fettle::ui::test;
+
+namespace {
+
+QString g_folder, g_prefix;
+
+void shot(QWidget* window, const QString& name)
+{
+    QTest::qWait(450);
+    window->grab().save(g_folder + '/' + g_prefix + name + ".png");
+}
+
+void emptyPlaces(MainWindow& window)
+{
+    for (const char* place :
+         {"home", "data", "plan", "runs", "compare", "evaluate", "try", "deploy"}) {
+        window.go(place);
+        shot(&window, QString("empty_") + place);
+    }
+    for (const char* page : {"general", "folders", "devices", "models", "about"}) {
+        window.go("settings", page);
+        shot(&window, QString("settings_") + page);
+    }
+    window.go("help", "runs");
+    shot(&window, "help");
+}
+
+void train(MainWindow& window, double passes)
+{
+    window.go("plan");
+    QTest::qWaitFor([&] { return ready(&window, "planStartButton"); }, 60000);
+    if (auto* spin = window.findChild<QDoubleSpinBox*>("planPassesSpin"))
+        spin->setValue(passes);
+    QTest::qWait(1500);
+    shot(&window, "full_plan");
+    click(&window, "planStartButton");
+}
+
+void fullPlaces(MainWindow& window, const QString& sample)
+{
+    window.go("home");
+    QTest::qWait(500);
+    if (sample.isEmpty())
+        click(&window, "homeSample_0");
+    else
+        window.session().importFiles({sample});
+    QTest::qWaitFor([&] { return ready(&window, "dataLooksRightButton"); }, 60000);
+    QTest::qWait(1200);
+    shot(&window, "full_data_first");
+    click(&window, "dataFirstLookHide");
+    shot(&window, "full_data");
+    click(&window, "dataEditButton");
+    shot(&window, "full_data_edit");
+    click(&window, "dataCancelEditButton");
+    train(window, 6);
+    QTest::qWait(2500);
+    shot(&window, "runs_live");
+    QTest::qWaitFor([&] { return ready(&window, "runsTryButton"); }, 300000);
+    shot(&window, "full_runs");
+    auto* tabs = window.findChild<QTabWidget*>("runsTabs");
+    for (int i = 1; i < tabs->count(); ++i) {
+        tabs->setCurrentIndex(i);
+        shot(&window, QString("full_runs_tab%1").arg(i));
+    }
+    tabs->setCurrentIndex(0);
+    train(window, 3);
+    QTest::qWait(1500);
+    QTest::qWaitFor([&] { return ready(&window, "runsTryButton"); }, 300000);
+    window.findChild<QListWidget*>("runsList")->selectAll();
+    shot(&window, "full_runs_two");
+    window.go("plan");
+    click(&window, "planAllButton");
+    shot(&window, "full_plan_all");
+    click(&window, "planDrawerClose");
+    window.go("compare");
+    shot(&window, "full_compare");
+    window.go("try");
+    QTest::qWaitFor([&] { return ready(&window, "trySuggestion_0"); }, 20000);
+    click(&window, "trySuggestion_0");
+    QTest::qWaitFor([&] { return ready(&window, "tryAskButton"); }, 60000);
+    shot(&window, "full_try");
+    window.go("deploy");
+    QTest::qWait(600);
+    shot(&window, "full_deploy");
+    window.go("evaluate");
+    QTest::qWait(600);
+    click(&window, "evalStartButton");
+    QTest::qWait(500);
+    QTest::qWaitFor([&] { return ready(&window, "evalStartButton"); }, 120000);
+    shot(&window, "full_evaluate");
+    window.go("settings", "models");
+    shot(&window, "full_models");
+    window.go("home");
+    shot(&window, "full_home");
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    QApplication app(argc, argv);
+    if (argc < 3)
+        return 2;
+    QTemporaryDir settings;
+    isolateSettings(settings);
+    qRegisterMetaType<std::vector<jobs::StepDone>>();
+    qRegisterMetaType<jobs::Event>();
+    g_folder = argv[1];
+    QDir().mkpath(g_folder);
+    const QString look = argv[2];
+    g_prefix = look + '_';
+    Preferences::instance().setValue("look/theme", look == "dark" ? 2 : look == "contrast" ? 3 : 1);
+    Preferences::instance().applyLook();
+    QTemporaryDir folder;
+    auto workspace = store::Workspace::open(ss(folder.filePath("Discharge letters")));
+    if (!workspace) {
+        qWarning("%s", workspace.error().sentence().c_str());
+        return 4;
+    }
+    MainWindow window(*workspace);
+    window.resize(1280, 800);
+    window.show();
+    if (!QTest::qWaitForWindowExposed(&window))
+        return 4;
+    emptyPlaces(window);
+    if (!addTinyModel(*workspace))
+        return 4;
+    Q_EMIT window.session().modelsChanged();
+    fullPlaces(window, argc > 3 ? QString(argv[3]) : QString());
+    return 0;
+}
