@@ -1,5 +1,6 @@
 #include "model/import/import.h"
 
+#include "model/import/folder_files.h"
 #include "model/import/gguf_config.h"
 #include "model/import/gguf_model.h"
 #include "model/import/hf_folder.h"
@@ -7,7 +8,6 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <new>
 
@@ -18,22 +18,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kCopyPart = 4u << 20;
-
-/// Files of a model folder that are data and worth keeping; weights come beside them.
-constexpr std::array<std::string_view, 14> kKept{"config.json",
-                                                 "generation_config.json",
-                                                 "tokenizer.json",
-                                                 "tokenizer.model",
-                                                 "tokenizer_config.json",
-                                                 "special_tokens_map.json",
-                                                 "added_tokens.json",
-                                                 "vocab.json",
-                                                 "merges.txt",
-                                                 "chat_template.jinja",
-                                                 "README.md",
-                                                 "LICENSE",
-                                                 "LICENSE.txt",
-                                                 "NOTICE"};
 
 /// Counts what was written, and turns a wish to stop into an error that ends the import.
 class Meter
@@ -180,16 +164,12 @@ Result<ImportedModel> importFolder(const fs::path& source, const fs::path& targe
     const auto files = checkFolder(source);
     if (!files)
         return files.error();
-    std::vector<fs::path> paths;
-    std::error_code ec;
-    for (const auto name : kKept) {
-        if (fs::is_regular_file(source / name, ec))
-            paths.push_back(source / name);
-    }
+    auto paths = carriedFiles(source);
     for (const auto& file : files->weights().files())
         paths.push_back(file.path());
     if (files->weights().index())
         paths.push_back(*files->weights().index());
+    std::error_code ec;
     std::uint64_t total = 0;
     for (const auto& path : paths)
         total += fs::file_size(path, ec);

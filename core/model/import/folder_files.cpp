@@ -1,0 +1,37 @@
+#include "model/import/folder_files.h"
+
+#include <array>
+#include <string_view>
+
+namespace fettle::model {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> carriedFiles(const fs::path& folder)
+{
+    constexpr std::array<std::string_view, 16> kNames{"config.json",
+                                                      "generation_config.json",
+                                                      "tokenizer.json",
+                                                      "tokenizer.model",
+                                                      "tokenizer_config.json",
+                                                      "special_tokens_map.json",
+                                                      "added_tokens.json",
+                                                      "vocab.json",
+                                                      "merges.txt",
+                                                      "chat_template.jinja",
+                                                      "README.md",
+                                                      "LICENSE",
+                                                      "LICENSE.txt",
+                                                      "LICENSE.md",
+                                                      "NOTICE",
+                                                      "NOTICE.txt"};
+    std::vector<fs::path> paths;
+    std::error_code ec;
+    for (const auto name : kNames) {
+        if (fs::is_regular_file(folder / name, ec))
+            paths.push_back(folder / name);
+    }
+    return paths;
+}
+
+} // namespace fettle::model

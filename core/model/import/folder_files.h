@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace fettle::model {
+
+/// Files of a model folder, beside its weights, that are data and travel with the model:
+/// configuration, tokenizer, conversation form, card and licence. Nothing that could be code is
+/// ever in the list.
+std::vector<std::filesystem::path> carriedFiles(const std::filesystem::path& folder);
+
+} // namespace fettle::model
