@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "text/tokenizer.h"
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ struct RenderOptions
 {
     bool addGenerationPrompt = false;
     Json extra = Json::object(); ///< further variables: tools, documents, enable_thinking ...
+    /// What strftime_now() tells, in local time; absent: the time of rendering.
+    std::optional<std::time_t> now;
 };
 
 /// A model's own conversation form (Jinja), run by our sandboxed engine: bounded depth, steps and
@@ -45,6 +48,8 @@ public:
     virtual Result<std::vector<Segment>> render(const Messages& messages,
                                                 const RenderOptions& options = {}) const = 0;
     virtual const std::string& source() const = 0;
+    /// The template marks assistant text by {% generation %} blocks.
+    virtual bool hasGenerationBlocks() const = 0;
 };
 
 /// Rendered segments as one text.

@@ -1,0 +1,273 @@
+#include "text/jinja/evaluator.h"
+#include "text/unicode.h"
+
+#include <cstring>
+#include <functional>
+#include <unicode/locid.h>
+#include <unicode/unistr.h>
+
+namespace fettle::text::jinja {
+
+namespace {
+
+std::string mapped(std::string_view text, bool upper)
+{
+    icu::UnicodeString wide = icu::UnicodeString::fromUTF8(
+        icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
+    if (upper)
+        wide.toUpper(icu::Locale::getRoot());
+    else
+        wide.toLower(icu::Locale::getRoot());
+    std::string out;
+    return wide.toUTF8String(out);
+}
+
+void appendMapped(Marked& out, const Marked& text, std::size_t begin, std::size_t end, bool upper)
+{
+    const Marked part = text.part(begin, end);
+    std::size_t at = 0;
+    for (const Marked::Run& run : part.runs()) {
+        out.append(mapped(std::string_view(part.text()).substr(at, run.end - at), upper),
+                   run.flags);
+        at = run.end;
+    }
+}
+
+std::size_t nextAt(const std::string& text, std::size_t at)
+{
+    decodeValid(text.data(), at);
+    return at;
+}
+
+bool startsWord(char32_t before)
+{
+    return before == '-' || before == '(' || before == '{' || before == '[' || before == '<' ||
+           isPythonSpace(before);
+}
+
+/// Where `part` lies in `text` from `from` on; npos when nowhere. Linear time.
+std::size_t findFrom(const std::string& text, const std::string& part, std::size_t from)
+{
+    const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data())
+                 : std::string::npos;
+}
+
+std::vector<Marked> splitAtSpace(const Marked& marked, std::int64_t most, bool fromRight)
+{
+    const std::string& text = marked.text();
+    std::vector<std::pair<std::size_t, std::size_t>> words;
+    for (std::size_t at = 0; at < text.size();) {
+        std::size_t next = at;
+        if (isPythonSpace(decodeValid(text.data(), next))) {
+            at = next;
+            continue;
+        }
+        const std::size_t start = at;
+        while (at < text.size()) {
+            next = at;
+            if (isPythonSpace(decodeValid(text.data(), next)))
+                break;
+            at = next;
+        }
+        words.emplace_back(start, at);
+    }
+    std::vector<Marked> out;
+    const auto count = static_cast<std::int64_t>(words.size());
+    if (most < 0 || count <= most) {
+        for (const auto& [begin, end] : words)
+            out.push_back(marked.part(begin, end));
+        return out;
+    }
+    // What is left over stays whole: at the end, or at the front when counted from the right.
+    const auto at = [&](std::int64_t i) { return words[static_cast<std::size_t>(i)]; };
+    if (fromRight) {
+        out.push_back(stripped(marked.part(0, at(count - most - 1).second), nullptr, true, false));
+        for (std::int64_t i = count - most; i < count; ++i)
+            out.push_back(marked.part(at(i).first, at(i).second));
+    } else {
+        for (std::int64_t i = 0; i < most; ++i)
+            out.push_back(marked.part(at(i).first, at(i).second));
+        out.push_back(stripped(marked.part(at(most).first, text.size()), nullptr, false, true));
+    }
+    return out;
+}
+
+} // namespace
+
+std::size_t codePoints(std::string_view text)
+{
+    std::size_t count = 0;
+    for (const char c : text)
+        count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    return count;
+}
+
+Marked stripped(const Marked& marked, const Marked* characters, bool left, bool right)
+{
+    const std::string_view text = marked.text();
+    const auto gone = [&](char32_t c, std::string_view bytes) {
+        if (!characters)
+            return isPythonSpace(c);
+        for (std::size_t at = 0; at < characters->size();) {
+            const std::size_t start = at;
+            decodeValid(characters->text().data(), at);
+            if (std::string_view(characters->text()).substr(start, at - start) == bytes)
+                return true;
+        }
+        return false;
+    };
+    std::size_t begin = 0, end = text.size();
+    while (left && begin < end) {
+        std::size_t next = begin;
+        const char32_t c = decodeValid(text.data(), next);
+        if (!gone(c, text.substr(begin, next - begin)))
+            break;
+        begin = next;
+    }
+    while (right && end > begin) {
+        std::size_t length = 0;
+        const char32_t c = lastCodePoint(text.substr(0, end), length);
+        if (!gone(c, text.substr(end - length, length)))
+            break;
+        end -= length;
+    }
+    return marked.part(begin, end);
+}
+
+Marked replaced(Evaluator& evaluator, const Marked& marked, const Marked& from, const Marked& to,
+                std::int64_t count)
+{
+    const std::string& text = marked.text();
+    Marked out;
+    const auto put = [&](const Marked& piece, std::size_t begin, std::size_t end) {
+        if (out.size() + (end - begin) > kMaxOutput)
+            throw TemplateError("the template makes a text or list of more than 16 MB");
+        out.append(piece, begin, end);
+    };
+    evaluator.budget().step(static_cast<std::int64_t>(text.size() / 256));
+    if (from.empty()) {
+        std::size_t at = 0;
+        while (count != 0) {
+            put(to, 0, to.size());
+            --count;
+            if (at >= text.size())
+                break;
+            const std::size_t next = nextAt(text, at);
+            put(marked, at, next);
+            at = next;
+        }
+        put(marked, std::min(at, text.size()), text.size());
+        return out;
+    }
+    std::size_t last = 0;
+    while (count != 0) {
+        const std::size_t at = findFrom(text, from.text(), last);
+        if (at == std::string::npos)
+            break;
+        put(marked, last, at);
+        put(to, 0, to.size());
+        last = at + from.size();
+        --count;
+    }
+    put(marked, last, text.size());
+    return out;
+}
+
+Marked cased(const Marked& marked, Casing casing)
+{
+    Marked out;
+    const std::string& text = marked.text();
+    if (casing == Casing::Upper || casing == Casing::Lower) {
+        appendMapped(out, marked, 0, text.size(), casing == Casing::Upper);
+        return out;
+    }
+    std::size_t wordStart = 0; // the lower-cased rest begins behind its first character
+    char32_t before = ' ';
+    const auto word = [&](std::size_t begin, std::size_t end) {
+        if (begin >= end)
+            return;
+        const std::size_t first = nextAt(text, begin);
+        appendMapped(out, marked, begin, first, true);
+        appendMapped(out, marked, first, end, false);
+    };
+    if (casing == Casing::Capitalize) {
+        word(0, text.size());
+        return out;
+    }
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t start = at;
+        const char32_t c = decodeValid(text.data(), at);
+        if (startsWord(before) && !startsWord(c)) {
+            word(wordStart, start);
+            wordStart = start;
+        }
+        before = c;
+    }
+    word(wordStart, text.size());
+    return out;
+}
+
+std::vector<Marked> split(const Marked& marked, const Marked* separator, std::int64_t most,
+                          bool fromRight)
+{
+    if (!separator)
+        return splitAtSpace(marked, most, fromRight);
+    if (separator->empty())
+        throw TemplateError("a text cannot be split at an empty text");
+    const std::string& text = marked.text();
+    std::vector<std::size_t> found;
+    if (fromRight) {
+        std::size_t end = text.size();
+        while (most < 0 || static_cast<std::int64_t>(found.size()) < most) {
+            const auto at = end < separator->size()
+                                ? std::string::npos
+                                : text.rfind(separator->text(), end - separator->size());
+            if (at == std::string::npos)
+                break;
+            found.insert(found.begin(), at);
+            end = at;
+        }
+    } else {
+        std::size_t at = 0;
+        while (most < 0 || static_cast<std::int64_t>(found.size()) < most) {
+            at = findFrom(text, separator->text(), at);
+            if (at == std::string::npos)
+                break;
+            found.push_back(at);
+            at += separator->size();
+        }
+    }
+    std::vector<Marked> out;
+    std::size_t last = 0;
+    for (const std::size_t at : found) {
+        out.push_back(marked.part(last, at));
+        last = at + separator->size();
+    }
+    out.push_back(marked.part(last, text.size()));
+    return out;
+}
+
+std::vector<Marked> splitLines(const Marked& marked)
+{
+    const std::string& text = marked.text();
+    std::vector<Marked> out;
+    std::size_t last = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t start = at;
+        const char32_t c = decodeValid(text.data(), at);
+        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
+                          c == 0x2028 || c == 0x2029;
+        if (!ends)
+            continue;
+        if (c == '\r' && at < text.size() && text[at] == '\n')
+            ++at;
+        out.push_back(marked.part(last, start));
+        last = at;
+    }
+    if (last < text.size())
+        out.push_back(marked.part(last, text.size()));
+    return out;
+}
+
+} // namespace fettle::text::jinja
