@@ -31,6 +31,18 @@ struct OpenedFile
     const Importer* reader = nullptr;
 };
 
+/// A reader that names the file's ending among its first gets the doubtful cases.
+int preference(const Importer& reader, const fs::path& file)
+{
+    const auto extensions = reader.spec().extensions;
+    const std::string extension = lowerAscii(file.extension().string());
+    for (std::size_t i = 0; i < extensions.size(); ++i) {
+        if (extension == "." + extensions[i])
+            return 20 - 10 * static_cast<int>(i);
+    }
+    return 0;
+}
+
 Result<OpenedFile> examine(const fs::path& path, const ImportOptions& options)
 {
     auto readers = readersFor(path);
@@ -46,9 +58,12 @@ Result<OpenedFile> examine(const fs::path& path, const ImportOptions& options)
         if (!source)
             return source.error();
         const auto head = (*source)->head();
+        const auto score = [&](const Importer* reader) {
+            return reader->sniff(head) + preference(*reader, path);
+        };
         file.reader = *std::max_element(
             readers->begin(), readers->end(),
-            [&](const Importer* a, const Importer* b) { return a->sniff(head) < b->sniff(head); });
+            [&](const Importer* a, const Importer* b) { return score(a) < score(b); });
     }
     return file;
 }
