@@ -31,7 +31,9 @@ struct RowFilter
 struct DatasetCounts
 {
     std::int64_t rows = 0, train = 0, validation = 0, test = 0, leftOut = 0, badRows = 0;
-    std::int64_t doubled = 0, leaks = 0, empty = 0;
+    std::int64_t doubled = 0; ///< rows in use that equal an earlier one: dropping them ends it
+    std::int64_t leaks = 0;   ///< checking and test rows whose question is asked in training too
+    std::int64_t empty = 0;   ///< rows without question or answer
 };
 
 /// An immutable snapshot: what a run was trained on.
@@ -69,10 +71,11 @@ public:
                                               const data::ImportProgress& progress,
                                               std::stop_token stop) = 0;
     virtual std::vector<data::BadRow> badRows() const = 0;
-    /// Facts of the import: form, roles, encoding, instruction, files with their SHA-256.
+    /// Facts of the last import: form, roles, encoding, instruction (which rows with classes do not
+    /// carry themselves), counts, split plan; "files" of all imports with their SHA-256.
     virtual Json importInfo() const = 0;
 
-    // Edits. Each is one entry of the undo stack.
+    // Edits. Each is one entry of the undo stack, unless it changes nothing.
     virtual Result<std::int64_t> add(const data::Example& example, data::Split split) = 0;
     virtual Result<void> update(std::int64_t id, const data::Example& example) = 0;
     virtual Result<void> drop(const std::vector<std::int64_t>& ids) = 0;

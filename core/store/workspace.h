@@ -80,8 +80,9 @@ struct MetricPoint
 struct CheckpointRecord
 {
     std::int64_t step = 0;
-    std::string folder; ///< inside the run folder
-    bool best = false, pinned = false;
+    std::string folder;  ///< inside the run folder
+    bool best = false;   ///< the last one that CheckpointSaved called best
+    bool pinned = false; ///< a file named PINNED lies in it
 };
 
 /// One folder with everything; `workspace.db` is an index that can be rebuilt from the folders.
@@ -123,11 +124,15 @@ public:
                                             const std::string& name) const = 0;
     virtual std::vector<jobs::EvalDone> evaluations(const std::string& run) const = 0;
     virtual std::vector<jobs::SampleDone> samples(const std::string& run) const = 0;
+    /// Folders checkpoints/step-N whose MANIFEST.json ({"files": [{"name", "size", "sha256"}]})
+    /// names files that are there in the right sizes, by step. Checksums are for the reader to
+    /// verify.
     virtual std::vector<CheckpointRecord> checkpoints(const std::string& run) const = 0;
 
     /// Rebuilds the index from the folders; damaged folders are named in the result and left alone.
     virtual Result<std::vector<std::string>> rebuildIndex() = 0;
-    /// Runs that were running when their process died are Interrupted now. Gives how many.
+    /// Runs that were waiting, running or paused when their process died are Interrupted now, with
+    /// all that their folders know. Gives how many. Runs of living processes are left alone.
     virtual Result<int> markInterrupted() = 0;
 
     /// Small preferences of the workspace (last place, recent choices).
@@ -137,7 +142,10 @@ public:
 
 /// Writes what a run does: appends each event to runs/<id>/events.jsonl first, then updates the
 /// database (metric rows in batches, at most one second late) and the run's row. Resumed removes
-/// later rows in one transaction. Used by one thread.
+/// later rows in one transaction. Opening it makes the run Running, an end event sets the state
+/// that belongs to it. TextPiece is not kept. Used by one thread. Errors of open(): NotFound; Busy
+/// when another living process records this run. Errors of record(): DiskFull, Io; what was
+/// recorded before is safe, and recording can go on when there is room again.
 class RunRecorder
 {
 public:
