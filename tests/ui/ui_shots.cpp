@@ -20,6 +20,12 @@ void shot(QWidget* window, const QString& name)
     window->grab().save(g_folder + '/' + g_prefix + name + ".png");
 }
 
+void waitReady(MainWindow& window, const QString& name, int milliseconds)
+{
+    if (!QTest::qWaitFor([&] { return ready(&window, name); }, milliseconds))
+        qWarning("%s did not become ready", qPrintable(name));
+}
+
 void emptyPlaces(MainWindow& window)
 {
     for (const char* place :
@@ -38,7 +44,7 @@ void emptyPlaces(MainWindow& window)
 void train(MainWindow& window, double passes)
 {
     window.go("plan");
-    QTest::qWaitFor([&] { return ready(&window, "planStartButton"); }, 60000);
+    waitReady(window, "planStartButton", 60000);
     if (auto* spin = window.findChild<QDoubleSpinBox*>("planPassesSpin"))
         spin->setValue(passes);
     QTest::qWait(1500);
@@ -54,7 +60,7 @@ void fullPlaces(MainWindow& window, const QString& sample)
         click(&window, "homeSample_0");
     else
         window.session().importFiles({sample});
-    QTest::qWaitFor([&] { return ready(&window, "dataLooksRightButton"); }, 60000);
+    waitReady(window, "dataLooksRightButton", 60000);
     QTest::qWait(1200);
     shot(&window, "full_data_first");
     click(&window, "dataFirstLookHide");
@@ -65,7 +71,7 @@ void fullPlaces(MainWindow& window, const QString& sample)
     train(window, 6);
     QTest::qWait(2500);
     shot(&window, "runs_live");
-    QTest::qWaitFor([&] { return ready(&window, "runsTryButton"); }, 300000);
+    waitReady(window, "runsTryButton", 300000);
     shot(&window, "full_runs");
     auto* tabs = window.findChild<QTabWidget*>("runsTabs");
     for (int i = 1; i < tabs->count(); ++i) {
@@ -75,7 +81,7 @@ void fullPlaces(MainWindow& window, const QString& sample)
     tabs->setCurrentIndex(0);
     train(window, 3);
     QTest::qWait(1500);
-    QTest::qWaitFor([&] { return ready(&window, "runsTryButton"); }, 300000);
+    waitReady(window, "runsTryButton", 300000);
     window.findChild<QListWidget*>("runsList")->selectAll();
     shot(&window, "full_runs_two");
     window.go("plan");
@@ -85,9 +91,9 @@ void fullPlaces(MainWindow& window, const QString& sample)
     window.go("compare");
     shot(&window, "full_compare");
     window.go("try");
-    QTest::qWaitFor([&] { return ready(&window, "trySuggestion_0"); }, 20000);
+    waitReady(window, "trySuggestion_0", 20000);
     click(&window, "trySuggestion_0");
-    QTest::qWaitFor([&] { return ready(&window, "tryAskButton"); }, 60000);
+    waitReady(window, "tryAskButton", 60000);
     shot(&window, "full_try");
     window.go("deploy");
     QTest::qWait(600);
@@ -96,7 +102,7 @@ void fullPlaces(MainWindow& window, const QString& sample)
     QTest::qWait(600);
     click(&window, "evalStartButton");
     QTest::qWait(500);
-    QTest::qWaitFor([&] { return ready(&window, "evalStartButton"); }, 120000);
+    waitReady(window, "evalStartButton", 120000);
     shot(&window, "full_evaluate");
     window.go("settings", "models");
     shot(&window, "full_models");

@@ -3,7 +3,10 @@
 #include "ui/session/session.h"
 #include "ui/widgets/message_bar.h"
 
+#include <QAction>
 #include <QStackedWidget>
+
+#include <functional>
 
 class QHBoxLayout;
 

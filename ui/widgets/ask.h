@@ -2,6 +2,8 @@
 
 #include <QStringList>
 
+#include <functional>
+
 class QWidget;
 
 namespace fettle::ui::ask {

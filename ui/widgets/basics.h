@@ -3,12 +3,12 @@
 #include "ui/theme/icons.h"
 #include "ui/theme/theme.h"
 
+#include <QBoxLayout>
 #include <QFrame>
 #include <QLabel>
 #include <QPushButton>
 #include <QToolButton>
 
-class QBoxLayout;
 class QFormLayout;
 
 namespace fettle::ui {

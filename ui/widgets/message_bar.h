@@ -4,6 +4,8 @@
 
 #include <QTimer>
 
+#include <functional>
+
 namespace fettle::ui {
 
 /// One sentence in the page, with at most one action. Never a box of its own.
