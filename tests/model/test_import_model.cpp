@@ -267,7 +267,7 @@ void TestImport::roomIsCheckedFirst()
     const auto room = checkRoom(at("out"), std::uint64_t{1} << 62);
     QVERIFY(!room && room.error().code == ErrorCode::DiskFull);
     const std::vector<tensor::TensorPlan> plan{
-        {"huge", tensor::DType::F32, {1 << 20, 1 << 20, 1 << 20}}};
+        {"huge", tensor::DType::F32, {1 << 18, 1 << 20, 1 << 20}}};
     bool asked = false;
     const auto written = writeWeights(at("out"), plan, [&](const auto&, const auto&) {
         asked = true;
@@ -282,20 +282,29 @@ void TestImport::mutatedFilesNeverCrash()
     const auto tables = whole.find("output_norm.weight") + 60;
     const Rng rng(4, "mutations");
     int accepted = 0;
+    writeText(at("x.gguf"), whole);
+    std::fstream file(at("x.gguf"), std::ios::binary | std::ios::in | std::ios::out);
+    const auto put = [&](std::size_t place, char byte) {
+        file.seekp(static_cast<std::streamoff>(place));
+        file.put(byte);
+        file.flush();
+    };
+    std::vector<std::size_t> touched;
     for (std::uint64_t round = 0; round < 3000; ++round) {
-        std::string file = whole;
-        for (std::uint64_t i = 0; i <= rng.bits(round, 0) % 3; ++i)
-            file[rng.bits(round, 2 * i + 1) % tables] =
-                static_cast<char>(rng.bits(round, 2 * i + 2));
-        writeText(at("x.gguf"), file);
+        for (const auto place : std::exchange(touched, {}))
+            put(place, whole[place]);
+        for (std::uint64_t i = 0; i <= rng.bits(round, 0) % 3; ++i) {
+            touched.push_back(rng.bits(round, 2 * i + 1) % tables);
+            put(touched.back(), static_cast<char>(rng.bits(round, 2 * i + 2)));
+        }
         const auto seen = inspectModel(at("x.gguf"));
-        if (!seen || ++accepted % 16 != 0)
+        if (!seen || ++accepted % 64 != 0)
             continue;
         const auto result = importModel(at("x.gguf"), at("out") / "m");
         QVERIFY(result || nothingLeft());
         fs::remove_all(at("out") / "m");
     }
-    QVERIFY(accepted > 100);
+    QVERIFY(accepted > 50);
 }
 
 void TestImport::folderIsCopiedWithoutCode()
