@@ -48,11 +48,12 @@ std::vector<PendingRow> followTwins(Database& database, std::vector<PendingRow> 
     Statement any(database, "SELECT 1 FROM rows WHERE split >= 0 AND state <> 2 LIMIT 1");
     if (!any.step())
         return pending;
-    Statement byQuestion(database, "SELECT r.split FROM contents c JOIN rows r ON r.content = c.id "
-                                   "WHERE c.question = ? AND r.split >= 0 AND r.state = 0 LIMIT 1");
+    Statement byQuestion(database,
+                         "SELECT r.split FROM contents c CROSS JOIN rows r ON r.content = c.id "
+                         "WHERE c.question = ? AND +r.split >= 0 AND +r.state = 0 LIMIT 1");
     Statement byFamily(database,
-                       "SELECT r.split FROM contents c JOIN rows r ON r.content = c.id "
-                       "WHERE c.family = ? AND c.family <> '' AND r.split >= 0 AND r.state = 0 "
+                       "SELECT r.split FROM contents c CROSS JOIN rows r ON r.content = c.id "
+                       "WHERE c.family = ? AND c.family <> '' AND +r.split >= 0 AND +r.state = 0 "
                        "LIMIT 1");
     Statement update(database, "UPDATE rows SET split = ?2 WHERE id = ?1");
     std::size_t before = 0;

@@ -24,18 +24,20 @@ std::span<const std::uint8_t> blob(const std::string& bytes)
     return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
+// CROSS JOIN and the unary plus keep SQLite from starting at the rows instead of at the key.
+
 /// One mark at a time: 1 for the second and later rows in use with the key.
 constexpr const char* kDoubledByKey = R"(
 UPDATE rows SET doubled = coalesce(state = 0 AND id > (
-    SELECT min(r.id) FROM contents c JOIN rows r ON r.content = c.id
-    WHERE c.duplicate = ?1 AND r.state = 0), 0)
+    SELECT min(r.id) FROM contents c CROSS JOIN rows r ON r.content = c.id
+    WHERE c.duplicate = ?1 AND +r.state = 0), 0)
 WHERE content IN (SELECT id FROM contents WHERE duplicate = ?1))";
 
 /// 1 for checking and test rows in use whose question is asked in training too.
 constexpr const char* kLeakByKey = R"(
 UPDATE rows SET leak = (state = 0 AND split <> 0 AND EXISTS (
-    SELECT 1 FROM contents c JOIN rows r ON r.content = c.id
-    WHERE c.question = ?1 AND r.state = 0 AND r.split = 0))
+    SELECT 1 FROM contents c CROSS JOIN rows r ON r.content = c.id
+    WHERE c.question = ?1 AND +r.state = 0 AND +r.split = 0))
 WHERE content IN (SELECT id FROM contents WHERE question = ?1))";
 
 constexpr const char* kAllHealth = R"(
@@ -178,9 +180,7 @@ void refreshHealth(Database& database, const std::vector<std::int64_t>& contents
 DatasetCounts readCounts(Database& database)
 {
     DatasetCounts counts;
-    Statement statement(database,
-                        "SELECT state, split, count(*), sum(doubled), sum(leak), sum(empty) "
-                        "FROM rows GROUP BY state, split");
+    Statement statement(database, "SELECT state, split, count(*) FROM rows GROUP BY state, split");
     while (statement.step()) {
         const std::int64_t rows = statement.integer(2);
         const auto state = static_cast<RowState>(statement.integer(0));
@@ -191,9 +191,14 @@ DatasetCounts readCounts(Database& database)
         counts.rows += rows;
         const std::int64_t split = statement.integer(1);
         (split == 0 ? counts.train : split == 1 ? counts.validation : counts.test) += rows;
-        counts.doubled += statement.integer(3);
-        counts.leaks += statement.integer(4);
-        counts.empty += statement.integer(5);
+    }
+    Statement marks(database, "SELECT (SELECT count(*) FROM rows WHERE state = 0 AND doubled = 1), "
+                              "(SELECT count(*) FROM rows WHERE state = 0 AND leak = 1), "
+                              "(SELECT count(*) FROM rows WHERE state = 0 AND empty = 1)");
+    if (marks.step()) {
+        counts.doubled = marks.integer(0);
+        counts.leaks = marks.integer(1);
+        counts.empty = marks.integer(2);
     }
     Statement bad(database, "SELECT coalesce(sum(bad), 0) FROM imports "
                             "WHERE action NOT IN (SELECT id FROM actions WHERE undone = 1)");

@@ -22,7 +22,11 @@ CREATE TABLE rows(
     split INTEGER NOT NULL, state INTEGER NOT NULL, doubled INTEGER NOT NULL DEFAULT 0,
     leak INTEGER NOT NULL DEFAULT 0, empty INTEGER NOT NULL);
 CREATE INDEX rows_content ON rows(content);
-CREATE INDEX rows_view ON rows(state, split, doubled, leak, empty);
+CREATE INDEX rows_state ON rows(state);
+CREATE INDEX rows_split ON rows(state, split);
+CREATE INDEX rows_doubled ON rows(state) WHERE doubled = 1;
+CREATE INDEX rows_leak ON rows(state) WHERE leak = 1;
+CREATE INDEX rows_empty ON rows(state) WHERE empty = 1;
 CREATE TABLE actions(
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0,
     first_row INTEGER, last_row INTEGER);

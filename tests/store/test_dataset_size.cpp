@@ -29,9 +29,9 @@ void TestDatasetSize::hundredThousandRows()
     timer.restart();
     QCOMPARE(dataset->rows({}, 99990, 50).size(), std::size_t{10});
     qInfo("first page: %lld ms", timer.restart());
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < 200; ++i)
         QCOMPARE(dataset->rows({}, (i * 7919) % 99000, 50).size(), std::size_t{50});
-    qInfo("1,000 pages: %lld ms", timer.restart());
+    qInfo("200 pages: %lld ms", timer.restart());
     QVERIFY(dataset->drop({50000}));
     QCOMPARE(dataset->counts().rows, 99999);
     QCOMPARE(dataset->rows({}, 49999, 1).front().id, 50001);
