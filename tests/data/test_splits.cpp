@@ -167,6 +167,13 @@ void TestSplits::twinsStayTogether()
     for (std::size_t i = 0; i < 100; ++i)
         QVERIFY(splits[300 + i] == splits[i]);
     QVERIFY(checkSplits(list, splits).leaks.empty());
+    // Also where the border of a split falls among them: 70 rows, 7 wanted, 10 twins each.
+    std::vector<Example> tens;
+    for (int i = 0; i < 70; ++i)
+        tens.push_back(row("question " + std::to_string(i % 7), {}, "answer " + std::to_string(i)));
+    const auto sides = assignSplits(tens, SplitPlan{});
+    QVERIFY(checkSplits(tens, sides).leaks.empty());
+    QCOMPARE(sizes(sides)[2], 10);
 }
 
 void TestSplits::groupsStayTogether()
