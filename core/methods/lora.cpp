@@ -18,13 +18,13 @@ namespace {
 
 /// y = x W^T + b + s (xd A^T) B^T as one node: the base product is the same call as without the
 /// update, the update is added in place, and only x, xd and the thin product are kept.
-/// xd is x after dropout (the same tensor without dropout).
+/// xd is x after dropout (the same tensor without dropout); an empty bias means none.
 struct LowRankFunction : Function<LowRankFunction>
 {
     static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& dropped, const Tensor& a,
                           const Tensor& b, const Tensor& weight, const Tensor& bias, double scale)
     {
-        Tensor y = bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);  // [T, out]
+        Tensor y = bias.numel() > 0 ? at::linear(x, weight, bias) : at::linear(x, weight);  // [T, out]
         const Tensor low = at::mm(dropped.to(at::kFloat), a.t());                         // [T, rank]
         if (y.scalar_type() == at::kFloat)
             y.addmm_(low, b.t(), 1, scale);
@@ -62,7 +62,8 @@ public:
         const Tensor dropped = pass.training ? tensor::dropout(x, dropout, *pass.dropout, pass.draw, site.index) : x;
         if (site.weight.scalar_type() == at::kDouble)  // gradient checks in float64
             return site.base(x) + at::mm(at::mm(dropped, a.t()), b.t()) * scale;
-        return LowRankFunction::apply(x, dropped, a, b, site.weight, site.bias, scale);
+        const Tensor bias = site.bias.defined() ? site.bias : at::empty({0}, site.weight.options());
+        return LowRankFunction::apply(x, dropped, a, b, site.weight, bias, scale);
     }
     Tensor deltaWeight() const override { return at::mm(b.detach(), a.detach()).mul_(scale); }
 };

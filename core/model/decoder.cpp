@@ -92,7 +92,7 @@ Tensor Decoder::attention(Block& block, std::size_t layer, const Tensor& x, Pass
 Tensor Decoder::run(const std::vector<std::int64_t>& ids, Pass& pass)
 {
     const auto index = at::tensor(ids, at::kLong).to(device());
-    auto h = at::embedding(embedding, index);                                   // [T, hidden]
+    auto h = at::embedding(embedding, index, spec.paddingId);                   // [T, hidden]
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
         auto& block = blocks[layer];
         h = h + attention(block, layer, tensor::rmsNorm(h, block.inputNorm, spec.normEps), pass);

@@ -20,6 +20,7 @@ struct ArchitectureSpec
     double attentionScale = 0;      ///< multiplies q . k
     std::int64_t window = 0;        ///< sliding window; 0: all
     bool attentionBias = false, mlpBias = false, tiedHead = false;
+    std::int64_t paddingId = -1;    ///< its row of the embedding gets no gradient as an input, as in the reference; -1: none
     std::vector<float> inverseFrequencies;  ///< [headDim / 2]
     double ropeMultiplier = 1;      ///< on cosine and sine
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <set>
 
 namespace fettle::recipes {
 
@@ -18,6 +19,17 @@ Error noConversationForm()
 text::LossOn lossOnFrom(const std::string& name)
 {
     return name == "all" ? text::LossOn::All : name == "last" ? text::LossOn::LastAnswer : text::LossOn::Answers;
+}
+
+void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std::vector<store::DatasetRow>& rows)
+{
+    encoder.instruction = dataset.importInfo().value("instruction", std::string());
+    std::set<std::string> labels;
+    for (const auto& row : rows) {
+        if (row.example.kind == data::RecordKind::Labelled)
+            labels.insert(row.example.label);
+    }
+    encoder.labels.assign(labels.begin(), labels.end());
 }
 
 text::Messages Encoder::conversation(const data::Example& example) const

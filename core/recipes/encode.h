@@ -1,6 +1,7 @@
 #pragma once
 
 #include "data/example.h"
+#include "store/dataset.h"
 #include "text/conversation.h"
 
 #include <memory>
@@ -24,6 +25,9 @@ struct Encoder
     /// The conversation that a Chat or Labelled row stands for, its answer last.
     text::Messages conversation(const data::Example& example) const;
 };
+
+/// The dataset's standing instruction and its classes put into an encoder.
+void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std::vector<store::DatasetRow>& rows);
 
 /// "answers", "all", "last".
 text::LossOn lossOnFrom(const std::string& name);

@@ -2,6 +2,7 @@
 
 #include "base/sha256.h"
 #include "model/load.h"
+#include "recipes/settings.h"
 #include "tensor/device.h"
 #include "tensor/torch_pch.h"
 #include "train/checkpoint.h"

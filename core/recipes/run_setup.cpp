@@ -39,7 +39,7 @@ std::set<std::size_t> fixedChoice(std::size_t count, std::size_t limit, std::uin
 
 } // namespace
 
-ParamValues resolvedSettings(const ParamValues& settings)
+ParamValues resolvedSettings(const ParamValues& settings, const model::ModelConfig& config)
 {
     ParamValues out = settings;
     if (out.real("training.learningRate") == 0) {
@@ -48,18 +48,10 @@ ParamValues resolvedSettings(const ParamValues& settings)
                 out.set("training.learningRate", spec.learningRate).value();
         }
     }
+    const auto longest = out.integer("training.maxLength");
+    if (!out.isSet("training.maxLength") && config.maxPositions >= 8 && config.maxPositions < longest)
+        out.set("training.maxLength", config.maxPositions).value();
     return out;
-}
-
-void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std::vector<store::DatasetRow>& rows)
-{
-    encoder.instruction = dataset.importInfo().value("instruction", std::string());
-    std::set<std::string> labels;
-    for (const auto& row : rows) {
-        if (row.example.kind == data::RecordKind::Labelled)
-            labels.insert(row.example.label);
-    }
-    encoder.labels.assign(labels.begin(), labels.end());
 }
 
 Result<EncodedSplits> encodeRows(const Encoder& encoder, const std::vector<store::DatasetRow>& rows,

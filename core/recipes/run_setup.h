@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/import/model_config.h"
 #include "recipes/encode.h"
 #include "recipes/front_door.h"
 #include "train/encoded_row.h"
@@ -17,12 +18,9 @@ struct EncodedSplits
     std::int64_t tooLong = 0, untaught = 0, refused = 0;  ///< rows left out, by reason
 };
 
-/// Settings with everything that was left to the program filled in from method and data: what a run
+/// Settings with everything that was left to the program filled in from method and model: what a run
 /// records and what decides its numbers.
-ParamValues resolvedSettings(const ParamValues& settings);
-
-/// The dataset's standing instruction and classes put into an encoder.
-void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std::vector<store::DatasetRow>& rows);
+ParamValues resolvedSettings(const ParamValues& settings, const model::ModelConfig& config);
 
 /// Encodes training rows and the fixed checking rows. Rows that are too long are left out, never cut;
 /// running text is cut into pieces of the longest length. `stop` ends early with Cancelled.

@@ -43,6 +43,8 @@ public:
             return recorder.error();
         m_recorder = *std::move(recorder);
         auto end = carryOut(context);
+        if (end)
+            std::visit([this](auto& e) { e.result["run"] = m_run.id; }, *end);
         const jobs::Event event = end ? std::visit([](auto e) { return jobs::Event{std::move(e)}; }, *end)
                                       : jobs::Event{jobs::Failed{end.error()}};
         if (auto recorded = m_recorder->record(event); !recorded && end)
@@ -194,7 +196,10 @@ Result<StartedRun> startRun(std::shared_ptr<store::Workspace> workspace, const R
     auto rows = (*dataset)->rowsOf(version->number, data::Split::Validation);
     if (!encoder || !rows)
         return !encoder ? encoder.error() : rows.error();
-    const auto settings = resolvedSettings(plan.settings);
+    auto config = model::readModelConfig(model->folder);
+    if (!config)
+        return config.error();
+    const auto settings = resolvedSettings(plan.settings, *config);
     store::RunRecord run;
     run.model = model->name, run.modelDigest = model->digest;
     run.dataset = plan.dataset, run.datasetVersion = version->number, run.datasetDigest = version->digest;

@@ -57,6 +57,7 @@ Result<ArchitectureSpec> llamaSpec(const ModelConfig& config)
     spec.attentionBias = config.attentionBias;
     spec.mlpBias = config.mlpBias;
     spec.tiedHead = config.tieEmbeddings;
+    spec.paddingId = config.padId && *config.padId < config.vocab ? *config.padId : -1;
     spec.inverseFrequencies = *std::move(frequencies);
     return spec;
 }

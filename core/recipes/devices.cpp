@@ -1,0 +1,73 @@
+#include "recipes/front_door.h"
+#include "tensor/device.h"
+#include "tensor/kernels/cpu_kernels.h"
+#include "tensor/torch_pch.h"
+
+#include "base/text.h"
+
+#include <ATen/Version.h>
+#include <cstdio>
+#include <fmt/format.h>
+#include <fstream>
+#include <torch/version.h>
+
+namespace fettle::recipes {
+
+namespace {
+
+/// The value behind `key` in a "key : value" file of the kernel.
+std::string kernelValue(const char* file, const std::string& key)
+{
+    std::ifstream in(file);
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with(key) && line.find(':') != std::string::npos)
+            return trimmed(line.substr(line.find(':') + 1));
+    }
+    return {};
+}
+
+std::uint64_t kernelBytes(const std::string& key)
+{
+    return std::strtoull(kernelValue("/proc/meminfo", key).c_str(), nullptr, 10) * 1024;
+}
+
+} // namespace
+
+DeviceReport deviceReport()
+{
+    DeviceReport report;
+    report.cpuName = kernelValue("/proc/cpuinfo", "model name");
+    report.kernels = tensor::cpuKernels().name;
+    report.cores = tensor::availableCores();
+    report.memoryBytes = kernelBytes("MemTotal");
+    report.memoryAvailable = kernelBytes("MemAvailable");
+    report.libtorchVersion = TORCH_VERSION;
+    const auto& cuda = tensor::loadCuda();
+    report.cudaUsable = cuda.usable;
+    report.cudaName = cuda.name;
+    report.cudaMissing = cuda.missing;
+    report.cudaRemedy = cuda.remedy;
+    report.sentence = cuda.usable
+                          ? fmt::format("Graphics card ready: {}.", cuda.name)
+                          : fmt::format("Trains on the processor: {} cores, {} of memory ({} free).", report.cores,
+                                        humanBytes(report.memoryBytes), humanBytes(report.memoryAvailable));
+    return report;
+}
+
+Json toJson(const DeviceReport& r)
+{
+    return {{"cpu", {{"name", r.cpuName}, {"cores", r.cores}, {"kernels", r.kernels}}},
+            {"memory", {{"bytes", r.memoryBytes}, {"available", r.memoryAvailable}}},
+            {"cuda", {{"usable", r.cudaUsable}, {"name", r.cudaName}, {"missing", r.cudaMissing}, {"remedy", r.cudaRemedy}}},
+            {"libtorch", r.libtorchVersion},
+            {"sentence", r.sentence}};
+}
+
+void prepareWorkerThread()
+{
+    tensor::loadCuda();
+    const int cores = tensor::availableCores();
+    tensor::useComputeThreads(cores >= 4 ? cores - 1 : cores);
+}
+
+} // namespace fettle::recipes

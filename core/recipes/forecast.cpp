@@ -1,0 +1,177 @@
+#include "base/atomic_file.h"
+#include "base/text.h"
+#include "methods/specs.h"
+#include "model/import/model_config.h"
+#include "recipes/front_door.h"
+#include "recipes/loaded_model.h"
+#include "recipes/run_setup.h"
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <numeric>
+
+namespace fettle::recipes {
+
+namespace {
+
+/// Width and height of the linear layer that a target names; nothing for other names.
+std::optional<std::pair<std::int64_t, std::int64_t>> siteShape(const model::ModelConfig& c, const std::string& target)
+{
+    const auto q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
+    if (target == "q_proj")
+        return std::pair(c.hidden, q);
+    if (target == "k_proj" || target == "v_proj")
+        return std::pair(c.hidden, kv);
+    if (target == "o_proj")
+        return std::pair(q, c.hidden);
+    if (target == "gate_proj" || target == "up_proj")
+        return std::pair(c.hidden, c.intermediate);
+    if (target == "down_proj")
+        return std::pair(c.intermediate, c.hidden);
+    return {};
+}
+
+std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings)
+{
+    if (settings.text("method") != "lora")
+        return config.parameters();
+    std::vector<std::string> targets = settings.list("lora.targets");
+    if (targets == std::vector<std::string>{"all-linear"})
+        targets = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+    std::int64_t perRank = 0;
+    for (const auto& target : targets) {
+        if (const auto shape = siteShape(config, target))
+            perRank += shape->first + shape->second;
+    }
+    return perRank * settings.integer("lora.rank") * config.layers;
+}
+
+/// Bytes of activations that autograd keeps for `tokens` tokens in float32, and of the loss chunk.
+std::uint64_t activationBytes(const model::ModelConfig& c, std::int64_t tokens)
+{
+    const auto perToken = c.hidden * 8 + c.heads * c.headDim * 3 + c.kvHeads * c.headDim * 4 + c.intermediate * 3;
+    return static_cast<std::uint64_t>(perToken * c.layers * tokens) * 4 + static_cast<std::uint64_t>(c.vocab) * 512 * 4;
+}
+
+/// Speed in multiply-add operations a second: from finished runs of this model and method, else a
+/// careful figure for two cores.
+struct Speed
+{
+    double flops = 6e10;
+    bool measured = false;
+};
+
+double flopsPerToken(const model::ModelConfig& config, const std::string& method)
+{
+    return (method == "full" ? 6.0 : 4.0) * static_cast<double>(config.parameters());
+}
+
+Speed speedOnThisMachine(const store::Workspace& workspace, const RunPlan& plan, const model::ModelConfig& config)
+{
+    Speed speed;
+    for (const auto& run : workspace.runs()) {
+        if (run.model != plan.model || !run.settings.contains("method"))
+            continue;
+        auto points = workspace.metric(run.id, "tokensPerSecond");
+        if (points.size() < 5)
+            continue;
+        std::vector<double> values;
+        for (const auto& point : points)
+            values.push_back(point.value);
+        std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+        speed.flops = values[values.size() / 2] * flopsPerToken(config, run.settings["method"].get<std::string>());
+        speed.measured = run.settings["method"] == plan.settings.text("method");
+        if (speed.measured)
+            break;
+    }
+    return speed;
+}
+
+void addProblem(Forecast& f, bool blocking, std::string text) { f.problems.push_back({blocking, std::move(text)}); }
+
+void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelConfig& config, const ParamValues& settings)
+{
+    if (config.maxPositions > 0 && settings.integer("training.maxLength") > config.maxPositions)
+        addProblem(f, true, fmt::format("Longest text is {}, this model reads at most {} word pieces. Lower it to {}.",
+                                        settings.integer("training.maxLength"), config.maxPositions, config.maxPositions));
+    if (f.memoryAvailable > 0 && f.memoryBytes > f.memoryAvailable)
+        addProblem(f, true, fmt::format("This needs about {} of memory, {} are free. Lower \"Pieces at once\", choose an "
+                                        "add-on, or a smaller model.",
+                                        humanBytes(f.memoryBytes), humanBytes(f.memoryAvailable)));
+    if (f.diskBytes > f.diskAvailable)
+        addProblem(f, true, fmt::format("Save points need about {}, {} are free on this disk. Free some space.",
+                                        humanBytes(f.diskBytes), humanBytes(f.diskAvailable)));
+    if (splits.tooLong > 0)
+        addProblem(f, false, fmt::format("{} rows have more than {} word pieces and will be left out.", splits.tooLong,
+                                         settings.integer("training.maxLength")));
+    if (splits.untaught > 0)
+        addProblem(f, false, fmt::format("{} rows teach nothing (no answer) and will be left out.", splits.untaught));
+    if (splits.refused > 0)
+        addProblem(f, false, fmt::format("{} rows do not fit the model's conversation form and will be left out.",
+                                         splits.refused));
+    if (splits.validation.empty())
+        addProblem(f, false, "There are no checking rows, so nothing tells when to stop. Split the rows again.");
+}
+
+} // namespace
+
+Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
+{
+    auto record = workspace.model(plan.model);
+    if (!record)
+        return record.error();
+    auto dataset = workspace.dataset(plan.dataset);
+    if (!dataset)
+        return dataset.error();
+    auto config = model::readModelConfig(record->folder);
+    auto encoder = loadEncoder(record->folder);
+    if (!config || !encoder)
+        return !config ? config.error() : encoder.error();
+    const auto rows = (*dataset)->rows({}, 0, std::numeric_limits<std::int32_t>::max());
+    addDatasetFacts(*encoder, **dataset, rows);
+    const auto settings = resolvedSettings(plan.settings, *config);
+    auto splits = encodeRows(*encoder, rows, settings, plan.seed);
+    if (!splits)
+        return splits.error();
+
+    Forecast f;
+    f.rows = static_cast<std::int64_t>(splits->train.size());
+    f.rowsTooLong = splits->tooLong;
+    for (const auto& row : splits->train) {
+        f.tokensPerPass += static_cast<std::int64_t>(row.ids.size());
+        f.trainedTokensPerPass += std::accumulate(row.trained.begin(), row.trained.end(), std::int64_t{0});
+    }
+    const auto trainer = train::TrainerSettings::from(settings, plan.seed);
+    f.steps = train::totalSteps(trainer, f.rows);
+    f.stepsPerPass = (f.rows + trainer.batchSize - 1) / trainer.batchSize;
+    f.trainableParameters = trainableParameters(*config, settings);
+
+    std::int64_t checkTokens = 0;
+    for (const auto& row : splits->validation)
+        checkTokens += static_cast<std::int64_t>(row.ids.size());
+    const double passes = static_cast<double>(f.steps) / static_cast<double>(f.stepsPerPass);
+    const auto checks = trainer.checkEvery > 0 ? f.steps / trainer.checkEvery + 2 : std::min<std::int64_t>(f.steps, 10) + 2;
+    const auto speed = speedOnThisMachine(workspace, plan, *config);
+    const double trainFlops = passes * static_cast<double>(f.tokensPerPass) * flopsPerToken(*config, settings.text("method"));
+    const double checkFlops = static_cast<double>(checks * checkTokens) * 2.0 * static_cast<double>(config->parameters());
+    const double answers = static_cast<double>(checks * settings.integer("checks.prompts") * settings.integer("checks.answerLength"));
+    f.seconds = (trainFlops + checkFlops) / speed.flops
+                + answers * static_cast<double>(config->parameters()) * 4 / 1.2e10 / 3;  // memory-bound decoding, three together
+    f.secondsMeasured = speed.measured;
+
+    const auto weights = static_cast<std::uint64_t>(config->parameters()) * 4;
+    const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
+    const bool full = settings.text("method") == "full";
+    f.memoryBytes = weights + moving * (full ? 12 : 16) + activationBytes(*config, trainer.microBatchTokens);
+    f.memoryAvailable = deviceReport().memoryAvailable;
+    f.diskBytes = (moving * 12 + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
+    f.diskAvailable = freeBytes(workspace.folder());
+    findProblems(f, *splits, *config, settings);
+    f.sentence = fmt::format("{:.3g} {} over {} rows, {} steps, about {}.", passes, passes == 1 ? "pass" : "passes", f.rows,
+                             f.steps, humanDuration(f.seconds));
+    return f;
+}
+
+} // namespace fettle::recipes

@@ -1,0 +1,366 @@
+#include "base/atomic_file.h"
+#include "golden.h"
+#include "model/load.h"
+#include "recipes/settings.h"
+#include "train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <QTemporaryDir>
+#include <QTest>
+#include <cstring>
+#include <thread>
+#include <torch/csrc/autograd/autograd.h>
+
+using namespace fettle;
+using namespace fettle::tests;
+
+namespace {
+
+std::unique_ptr<model::Decoder> tinyDecoder()
+{
+    auto files = model::ModelFiles::open(sourceFolder() / "tests/fixtures/tiny_llama").value();
+    return model::loadDecoder(files, c10::kCPU, at::kFloat).value();
+}
+
+std::vector<train::EncodedRow> rowsOf(const Json& batches)
+{
+    std::vector<train::EncodedRow> rows;
+    for (const auto& batch : batches) {
+        for (const auto& row : batch)
+            rows.push_back({static_cast<std::int64_t>(rows.size()), row["ids"].get<std::vector<std::int32_t>>(),
+                            row["trained"].get<std::vector<std::uint8_t>>()});
+    }
+    return rows;
+}
+
+/// The start that the reference script uses too.
+void ramp(at::Tensor a, double scale)
+{
+    const at::NoGradGuard noGrad;
+    float* p = a.data_ptr<float>();
+    for (std::int64_t k = 0; k < a.numel(); ++k)
+        p[k] = (static_cast<float>((k * 7919) % 1000) / 1000.0f - 0.5f) * static_cast<float>(scale);
+}
+
+ParamValues settingsFor(const std::string& method)
+{
+    ParamValues values(recipes::trainingSettings());
+    values.set("method", method).value();
+    values.set("training.batchSize", 4).value();
+    values.set("training.learningRate", 2e-3).value();
+    values.set("training.warmup", 0.1).value();
+    values.set("training.microBatchTokens", 160).value();
+    values.set("lora.rank", 4).value();
+    values.set("lora.dropout", 0.1).value();
+    values.set("checks.everySteps", 4).value();
+    values.set("checks.earlyStop", false).value();
+    values.set("checkpoints.everySteps", 3).value();
+    values.set("training.passes", 1.2).value();
+    return values;
+}
+
+/// One whole run in its own folder, as a job would do it.
+struct RunOnce
+{
+    std::vector<jobs::StepDone> steps;
+    std::vector<jobs::EvalDone> evals;
+    std::vector<at::Tensor> weights;
+    std::optional<Error> error;
+    bool stopped = false;
+};
+
+RunOnce carryOut(const ParamValues& values, const std::filesystem::path& folder, bool resume,
+                 std::int64_t stopAfter = -1, const std::function<void(std::int64_t, methods::Attached&)>& meddle = {})
+{
+    auto decoder = tinyDecoder();
+    auto attached = methods::makeMethod(values.text("method")).value()->attach(*decoder, values, Rng(1, "adapter init")).value();
+    auto objective = objectives::makeObjective("sft").value();
+    auto rows = rowsOf(golden("model_tiny.json")["batches"]);
+    std::vector<train::EncodedRow> checking(rows.end() - 8, rows.end());
+    rows.resize(rows.size() - 8);
+    std::stop_source stop;
+    jobs::JobContext context(std::make_shared<jobs::EventQueue>(), stop.get_token());
+    RunOnce out;
+    train::Trainer trainer({*decoder, *attached, *objective, rows, checking, train::TrainerSettings::from(values, 5), folder, "tiny",
+                            Json{{"k", 1}},
+                            [&](const jobs::Event& event) -> Result<void> {
+                                if (const auto* step = std::get_if<jobs::StepDone>(&event)) {
+                                    out.steps.push_back(*step);
+                                    if (step->step == stopAfter)
+                                        stop.request_stop();
+                                    if (meddle)
+                                        meddle(step->step, *attached);
+                                }
+                                if (const auto* eval = std::get_if<jobs::EvalDone>(&event))
+                                    out.evals.push_back(*eval);
+                                return {};
+                            },
+                            {}},
+                           context);
+    if (resume)
+        trainer.resume(*train::newestIntactCheckpoint(folder)).value();
+    auto end = trainer.run();
+    if (!end)
+        out.error = end.error();
+    else
+        out.stopped = std::holds_alternative<jobs::Stopped>(*end);
+    for (const auto& each : attached->trainable())
+        out.weights.push_back(each.value.detach().clone());
+    return out;
+}
+
+} // namespace
+
+/// The loop against transformers and peft, and against itself after a stop.
+class TestTraining : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void lossCurveEqualsTheReference_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::addColumn<QString>("file");
+        QTest::newRow("tiny, add-on") << "lora" << "model_tiny.json";
+        QTest::newRow("tiny, whole model") << "full" << "model_tiny.json";
+    }
+    void lossCurveEqualsTheReference()
+    {
+        QFETCH(QString, method);
+        QFETCH(QString, file);
+        const auto all = golden(file.toStdString());
+        const auto& expected = all[method.toStdString()];
+        auto decoder = tinyDecoder();
+        ParamValues values(recipes::trainingSettings());
+        if (method == "lora") {
+            values.set("lora.rank", expected["rank"]).value();
+            values.set("lora.alpha", expected["alpha"].get<double>()).value();
+            values.set("lora.dropout", 0.0).value();
+        }
+        auto attached = methods::makeMethod(method.toStdString()).value()->attach(*decoder, values, Rng(1, "x")).value();
+        for (const auto& each : attached->trainable()) {
+            if (each.name.ends_with("lora_A.weight"))
+                ramp(each.value, 0.2);
+        }
+        train::Adamw optimizer(attached->trainable(), {0.9, 0.999, 1e-8, expected["weightDecay"].get<double>()});
+        auto objective = objectives::makeObjective("sft").value();
+        Rng dropout(1, "dropout");
+        for (std::size_t step = 0; step < all["batches"].size(); ++step) {
+            // Two micro-batches per step: accumulation must equal the reference's one big batch.
+            const auto rows = rowsOf(Json::array({all["batches"][step]}));
+            std::vector<objectives::Batch> window(2);
+            for (std::size_t i = 0; i < rows.size(); ++i)
+                window[i % 2].add(rows[i].ids, rows[i].trained, static_cast<std::int64_t>(i));
+            objectives::Totals totals;
+            for (const auto& batch : window)
+                totals["tokens"] += objective->measure(batch).at("tokens");
+            objectives::TrainContext context{*decoder, {true, &dropout, step}};
+            double sum = 0;
+            for (const auto& batch : window) {
+                auto loss = objective->compute(context, batch, totals);
+                loss.value.backward();
+                sum += loss.sum;
+            }
+            const double norm = optimizer.gradNorm();
+            QVERIFY2(near(sum / totals["tokens"], expected["losses"][step].get<double>(), 1e-4, 0),
+                     qPrintable(QString("step %1: %2").arg(step).arg(sum / totals["tokens"])));
+            QVERIFY2(near(norm, expected["gradNorms"][step].get<double>(), 1e-3, 0), qPrintable(QString("step %1: norm %2").arg(step).arg(norm)));
+            optimizer.step(expected["lr"].get<double>(), std::min(1.0, 1.0 / (norm + 1e-6)));
+        }
+    }
+
+    void resumeEqualsUnbroken_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::newRow("add-on") << "lora";
+        QTest::newRow("whole model") << "full";
+    }
+    void resumeEqualsUnbroken()
+    {
+        QFETCH(QString, method);
+        const auto values = settingsFor(method.toStdString());
+        QTemporaryDir a, b;
+        const auto whole = carryOut(values, a.path().toStdString(), false);
+        QVERIFY(!whole.error);
+        QCOMPARE(whole.steps.size(), std::size_t{10});
+        const auto first = carryOut(values, b.path().toStdString(), false, 5);
+        QVERIFY(first.stopped);
+        const auto second = carryOut(values, b.path().toStdString(), true);
+        QVERIFY(!second.error);
+        QCOMPARE(second.steps.front().step, first.steps.back().step + 1);
+        auto together = first.steps;
+        together.insert(together.end(), second.steps.begin(), second.steps.end());
+        QCOMPARE(together.size(), whole.steps.size());
+        for (std::size_t i = 0; i < together.size(); ++i) {
+            QCOMPARE(std::bit_cast<std::uint64_t>(together[i].loss), std::bit_cast<std::uint64_t>(whole.steps[i].loss));
+            QCOMPARE(std::bit_cast<std::uint64_t>(together[i].gradNorm), std::bit_cast<std::uint64_t>(whole.steps[i].gradNorm));
+            QCOMPARE(together[i].tokens, whole.steps[i].tokens);
+        }
+        for (std::size_t i = 0; i < whole.weights.size(); ++i)
+            QVERIFY(at::equal(whole.weights[i], second.weights[i]));
+        QCOMPARE(std::bit_cast<std::uint64_t>(second.evals.back().loss), std::bit_cast<std::uint64_t>(whole.evals.back().loss));
+    }
+
+    void microBatchesDoNotChangeTheResult()
+    {
+        auto values = settingsFor("lora");
+        values.set("lora.dropout", 0.0).value();
+        QTemporaryDir a, b;
+        const auto small = carryOut(values, a.path().toStdString(), false);
+        values.set("training.microBatchTokens", 4096).value();
+        const auto large = carryOut(values, b.path().toStdString(), false);
+        for (std::size_t i = 0; i < small.steps.size(); ++i)
+            QVERIFY(near(small.steps[i].loss, large.steps[i].loss, 1e-4, 0));
+    }
+
+    void aNumberThatIsNoneEndsTheRunBeforeTheWeightsMove()
+    {
+        const auto values = settingsFor("lora");
+        QTemporaryDir folder;
+        std::vector<at::Tensor> before;
+        const auto run = carryOut(values, folder.path().toStdString(), false, -1,
+                                  [&](std::int64_t step, methods::Attached& attached) {
+                                      if (step != 6)
+                                          return;
+                                      const at::NoGradGuard noGrad;
+                                      attached.trainable()[0].value.flatten()[0].fill_(NAN);
+                                      for (const auto& each : attached.trainable())
+                                          before.push_back(each.value.detach().clone());
+                                  });
+        QVERIFY(run.error);
+        QVERIFY(run.error->code == ErrorCode::Diverged);
+        QCOMPARE(run.steps.size(), std::size_t{6});
+        QVERIFY(run.error->what.find("step 7") != std::string::npos);
+        for (std::size_t i = 1; i < before.size(); ++i)
+            QVERIFY(at::equal(before[i], run.weights[i]));
+        QVERIFY(train::newestIntactCheckpoint(folder.path().toStdString()).has_value());
+    }
+
+    void damagedSavePointIsNotUsed()
+    {
+        auto values = settingsFor("lora");
+        values.set("checkpoints.keep", 5).value();
+        QTemporaryDir folder;
+        QVERIFY(!carryOut(values, folder.path().toStdString(), false).error);
+        const auto all = train::listCheckpoints(folder.path().toStdString());
+        QVERIFY(all.size() >= 2);
+        auto bytes = readFile(all.back() / "optimizer.safetensors").value();
+        bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+        writeFileAtomically(all.back() / "optimizer.safetensors", bytes).value();
+        QVERIFY(!train::verifyCheckpoint(all.back()));
+        QCOMPARE(train::newestIntactCheckpoint(folder.path().toStdString())->string(), all[all.size() - 2].string());
+    }
+
+    void bestSavePointIsKept()
+    {
+        auto values = settingsFor("lora");
+        values.set("checkpoints.keep", 1).value();
+        values.set("training.learningRate", 0.5).value();  // gets worse soon
+        values.set("training.clipNorm", 0.0).value();
+        QTemporaryDir folder;
+        const auto run = carryOut(values, folder.path().toStdString(), false);
+        std::int64_t best = 0;
+        for (const auto& eval : run.evals) {
+            if (eval.best)
+                best = eval.step;
+        }
+        const auto all = train::listCheckpoints(folder.path().toStdString());
+        if (best > 0)
+            QVERIFY(std::ranges::any_of(all, [&](const auto& p) { return p.filename() == "step-" + std::string(7 - std::to_string(best).size(), '0') + std::to_string(best); }));
+        QVERIFY(!all.empty() && all.size() <= 2);
+    }
+
+    void adapterIsSilentBeforeTheFirstStep()
+    {
+        const at::NoGradGuard noGrad;
+        auto decoder = tinyDecoder();
+        model::PackedTokens tokens;
+        tokens.add(golden("model_tiny.json")["ids"].get<std::vector<std::int32_t>>());
+        const auto before = decoder->hidden(tokens);
+        auto values = settingsFor("lora");
+        auto attached = methods::makeMethod("lora").value()->attach(*decoder, values, Rng(3, "x")).value();
+        QVERIFY(at::equal(decoder->hidden(tokens), before));
+        for (const auto& each : attached->trainable())
+            ramp(each.value, 0.1);
+        const auto changed = decoder->hidden(tokens);
+        QVERIFY(!at::equal(changed, before));
+        attached->setEnabled(false);
+        QVERIFY(at::equal(decoder->hidden(tokens), before));
+        attached->setEnabled(true);
+        attached->merge().value();
+        QVERIFY((decoder->hidden(tokens) - changed).abs().max().item<float>() < 1e-4f);
+    }
+
+    void wrongTargetsAreNamed_data()
+    {
+        QTest::addColumn<QString>("key");
+        QTest::addColumn<QString>("value");
+        QTest::addColumn<QString>("says");
+        QTest::newRow("unknown matrix") << "lora.targets" << "q_proj,c_attn" << "c_attn";
+        QTest::newRow("rank larger than the matrix") << "lora.rank" << "64" << "larger than the matrix";
+    }
+    void wrongTargetsAreNamed()
+    {
+        QFETCH(QString, key);
+        QFETCH(QString, value);
+        QFETCH(QString, says);
+        auto decoder = tinyDecoder();
+        ParamValues values(recipes::trainingSettings());
+        values.setText(key.toStdString(), value.toStdString()).value();
+        auto attached = methods::makeMethod("lora").value()->attach(*decoder, values, Rng(3, "x"));
+        QVERIFY(!attached);
+        QVERIFY2(attached.error().sentence().find(says.toStdString()) != std::string::npos, attached.error().sentence().c_str());
+    }
+
+    void packingIsFirstFitLongestFirst()
+    {
+        const std::vector<std::int64_t> lengths = {3, 5, 2, 4, 1};
+        const auto bins = train::packFirstFit(lengths, 6);
+        QCOMPARE(bins.size(), std::size_t{3});
+        QCOMPARE(bins[0], (std::vector<std::size_t>{1, 4}));
+        QCOMPARE(bins[1], (std::vector<std::size_t>{3, 2}));
+        QCOMPARE(bins[2], (std::vector<std::size_t>{0}));
+    }
+
+    void eachPassReadsEveryRowOnce()
+    {
+        const train::BatchPlan plan(std::vector<std::int64_t>(23, 10), 4, 25, 9);
+        QCOMPARE(plan.stepsPerPass(), std::int64_t{6});
+        for (std::int64_t pass = 0; pass < 3; ++pass) {
+            std::vector<int> seen(23, 0);
+            for (std::int64_t step = 0; step < 6; ++step) {
+                for (const auto& bin : plan.window(pass * 6 + step)) {
+                    QVERIFY(bin.size() <= 2);
+                    for (const auto row : bin)
+                        ++seen[row];
+                }
+            }
+            QVERIFY(std::ranges::all_of(seen, [](int n) { return n == 1; }));
+        }
+    }
+
+    void schedules_data()
+    {
+        QTest::addColumn<QString>("kind");
+        QTest::addColumn<int>("step");
+        QTest::addColumn<double>("rate");
+        QTest::newRow("warm-up starts at nothing") << "linear" << 0 << 0.0;
+        QTest::newRow("half of the warm-up") << "linear" << 5 << 0.5;
+        QTest::newRow("peak") << "linear" << 10 << 1.0;
+        QTest::newRow("half way down") << "linear" << 55 << 0.5;
+        QTest::newRow("cosine half way") << "cosine" << 55 << 0.5;
+        QTest::newRow("cosine quarter") << "cosine" << 32 << 0.5 * (1 + std::cos(M_PI * 22.0 / 90.0));
+        QTest::newRow("constant") << "constant" << 99 << 1.0;
+    }
+    void schedules()
+    {
+        QFETCH(QString, kind);
+        QFETCH(int, step);
+        QFETCH(double, rate);
+        const train::Schedule schedule{kind.toStdString(), 1.0, 10, 100};
+        QVERIFY(near(schedule.at(step), rate, 1e-12, 1e-12));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestTraining)
+#include "test_training.moc"
