@@ -174,7 +174,7 @@ Outcome evaluate(Session& session, const EvaluateOptions& options)
 {
     const auto split = data::splitFrom(options.split);
     if (!split)
-        return at(split.error(), "--split");
+        return split.error();
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();

@@ -53,17 +53,15 @@ std::string namedCommand(const CLI::App& app)
 Error usageError(const CLI::App& app, const CLI::ParseError& problem)
 {
     std::string what = problem.what();
-    const bool extra = dynamic_cast<const CLI::ExtrasError*>(&problem) != nullptr;
-    if (extra) {
-        const auto rest = app.remaining(true);
-        if (!rest.empty())
-            what = (rest.front().starts_with('-') ? "there is no option "
-                                                  : "there is no command or argument ") +
-                   std::string("\"") + rest.front() + "\"";
-    } else if (dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr &&
-               what.find("ubcommand") != std::string::npos) {
+    const bool noCommand = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr &&
+                           what.find("ubcommand") != std::string::npos;
+    const auto rest = app.remaining(true);
+    if (!rest.empty() && (noCommand || dynamic_cast<const CLI::ExtrasError*>(&problem) != nullptr))
+        what = fmt::format("there is no {} \"{}\"",
+                           rest.front().starts_with('-') ? "option" : "command or argument",
+                           rest.front());
+    else if (noCommand)
         what = "a command is missing";
-    }
     for (auto newline = what.find('\n'); newline != std::string::npos; newline = what.find('\n'))
         what.replace(newline, 1, " ");
     return {ErrorCode::InvalidInput, what, namedCommand(app),
@@ -107,8 +105,10 @@ int main(int argc, char** argv)
         return report(usageError(app, problem), wantsJson(argc, argv));
     }
     setLogSink([&session](LogLevel level, std::string_view area, std::string_view line) {
+        // Further lines are traces of calls, for --verbose only.
         if (level != LogLevel::Info || session.verbose)
-            say(std::string(area) + ": " + std::string(line));
+            say(fmt::format("{}: {}", area,
+                            session.verbose ? line : line.substr(0, line.find('\n'))));
     });
     try {
         return runCommand(session);

@@ -104,6 +104,7 @@ private Q_SLOTS:
     void initTestCase();
     void isRefused_data();
     void isRefused();
+    void nothingWasMade();
     void brokenQuotesCostOnlyTheirRows();
     void enormousModelIsRefused();
     void fullDiskLeavesNothing();
@@ -125,8 +126,9 @@ void TestCliBadInput::initTestCase()
 
 void TestCliBadInput::addModelFiles()
 {
-    const auto add = [](const char* name, const QString& path, const QStringList& words) {
-        QTest::newRow(name) << QStringList{"model", "import", path, "--as", "bad"} << 2 << words;
+    const auto add = [](const char* name, const QString& path, const QStringList& words,
+                        int code = 2) {
+        QTest::newRow(name) << QStringList{"model", "import", path, "--as", "bad"} << code << words;
     };
     const auto gguf = fileBytes(CliFixture::source("tests/golden/tiny_llama.gguf"));
     add("truncated GGUF", m_cli.write("cut.gguf", gguf.left(gguf.size() / 2)), {"cut.gguf"});
@@ -145,11 +147,11 @@ void TestCliBadInput::addModelFiles()
         brokenModel(m_cli, "lie", "model.safetensors", littleEndian(1ull << 50) + weights.mid(8)),
         {"model.safetensors"});
     add("folder without tokenizer", brokenModel(m_cli, "speechless", "tokenizer.json", {}),
-        {"tokenizer"});
+        {"tokenizer"}, 3);
     add("folder without config", brokenModel(m_cli, "shapeless", "config.json", {}),
-        {"config.json"});
+        {"config.json"}, 3);
     add("folder without weights", brokenModel(m_cli, "weightless", "model.safetensors", {}),
-        {"weight"});
+        {"weight"}, 3);
     add("config that is no JSON",
         brokenModel(m_cli, "broken", "config.json", "{\"model_type\": \"llama\","),
         {"config.json"});
@@ -247,7 +249,7 @@ void TestCliBadInput::addNames()
     add("unknown data to score on", {"evaluate", "tiny", "--data", "nothing"}, {"nothing"});
     QTest::newRow("unknown split")
         << QStringList{"evaluate", "tiny", "--data", "rows", "--split", "frob"} << 2
-        << QStringList{"frob", "--split"};
+        << QStringList{"split", "validation"};
     QTest::newRow("unknown form of export")
         << QStringList{"export", "1", "--as", "zip", "--to", m_cli.path("out")} << 2
         << QStringList{"zip", "--as"};
@@ -274,18 +276,21 @@ void TestCliBadInput::isRefused()
     QFETCH(int, code);
     QFETCH(QStringList, words);
     const auto before = m_cli.workspaceFiles();
-    const auto plain = m_cli.run(arguments);
-    const auto problem = problemWith(plain, code, words);
+    const auto run = m_cli.run(arguments + QStringList{"--json"});
+    const auto problem = problemWith(run, code, words);
     QVERIFY2(problem.isEmpty(), qPrintable(problem));
-    QVERIFY2(plain.out.isEmpty(), plain.out.constData());
-    QVERIFY2(plain.seconds < kLongest, qPrintable(QString("took %1 s").arg(plain.seconds)));
-    const auto json = m_cli.run(arguments + QStringList{"--json"}).json();
+    QVERIFY2(run.seconds < kLongest, qPrintable(QString("took %1 s").arg(run.seconds)));
+    const auto json = run.json();
     QVERIFY(json.is_object() && json.contains("error"));
     for (const char* part : {"code", "what", "where", "remedy"})
         QVERIFY2(json["error"].contains(part), part);
     QCOMPARE(m_cli.workspaceFiles(), before); // nothing half-written
-    QVERIFY(!m_cli.run({"model", "list"}).out.contains("bad"));
-    QVERIFY(!m_cli.run({"data", "list"}).out.contains("bad"));
+}
+
+void TestCliBadInput::nothingWasMade()
+{
+    QCOMPARE(m_cli.run({"model", "list", "--json"}).json()["models"].size(), std::size_t(1));
+    QCOMPARE(m_cli.run({"data", "list", "--json"}).json()["datasets"].size(), std::size_t(1));
     QVERIFY(m_cli.run({"runs", "list", "--json"}).json()["runs"].empty());
 }
 
@@ -319,26 +324,26 @@ void TestCliBadInput::enormousModelIsRefused()
 
 void TestCliBadInput::fullDiskLeavesNothing()
 {
+    QByteArray rows;
+    for (int i = 0; i < 4000; ++i)
+        rows += "{\"question\": \"number " + QByteArray::number(i) +
+                "\", \"answer\": \"long enough to fill a disk\"}\n";
+    QCOMPARE(m_cli.run({"data", "import", m_cli.write("big.jsonl", rows), "--as", "big"}).code, 0);
     // A file system of 64 kB of our own; needs the right to make one (root, or user namespaces).
     const QString small = m_cli.path("small");
     QDir().mkpath(small);
-    const QString mount = "mount -t tmpfs -o size=64k none '" + small + "' || exit 77; ";
-    const QString inside = mount + "\"$CLI\" data export rows --to '" + small +
-                           "/rows.jsonl'; code=$?; " + "ls -A '" + small + "'; exit $code";
-    m_cli.write("inside.sh", inside.toUtf8());
-    QByteArray big;
-    for (int i = 0; i < 4000; ++i)
-        big += "{\"question\": \"number " + QByteArray::number(i) +
-               "\", \"answer\": \"a long enough answer to fill a disk\"}\n";
-    QCOMPARE(m_cli.run({"data", "import", m_cli.write("big.jsonl", big), "--as", "big"}).code, 0);
-    QFile::remove(m_cli.path("inside.sh"));
-    m_cli.write("inside.sh", QString(inside).replace("export rows", "export big").toUtf8());
-    const auto run = m_cli.shell("unshare -m sh inside.sh || unshare -rm sh inside.sh");
-    if (run.code == 77 || run.err.contains("unshare") || run.err.contains("mount:"))
+    m_cli.write("inside.sh", QString("mount -t tmpfs -o size=64k none '%1' || exit 77\n"
+                                     "\"$CLI\" data export big --to '%1/rows.jsonl'\n"
+                                     "code=$?\nls -A '%1'\nexit $code\n")
+                                 .arg(small)
+                                 .toUtf8());
+    const auto run = m_cli.shell("unshare -m true 2>/dev/null && exec unshare -m sh inside.sh; "
+                                 "exec unshare -rm sh inside.sh");
+    if (run.code == 77 || run.err.contains("unshare"))
         QSKIP("no right to make a small file system here");
-    const auto problem = problemWith(run, 4, {"rows.jsonl"});
+    const auto problem = problemWith(run, 4, {"rows.jsonl", "full"});
     QVERIFY2(problem.isEmpty(), qPrintable(problem));
-    QVERIFY2(run.out.trimmed().isEmpty(), run.out.constData());
+    QVERIFY2(run.out.trimmed().isEmpty(), run.out.constData()); // nothing half-written
 }
 
 void TestCliBadInput::killedRunIsInterrupted()
