@@ -44,7 +44,7 @@ Value title(Evaluator& e, const Callable& c, const Arguments&)
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t start = at;
         const char32_t point = decodeValid(text.text().data(), at);
-        out.append(cased(text.part(start, at), letterBefore ? Casing::Lower : Casing::Upper));
+        out.append(cased(text.part(start, at), letterBefore ? Casing::Lower : Casing::Capitalize));
         letterBefore = u_isUAlphabetic(static_cast<UChar32>(point));
     }
     return e.text(std::move(out));

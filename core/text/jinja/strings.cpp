@@ -1,9 +1,11 @@
+#include "base/text.h"
 #include "text/jinja/evaluator.h"
 #include "text/unicode.h"
 
 #include <cstring>
 #include <functional>
 #include <unicode/locid.h>
+#include <unicode/uchar.h>
 #include <unicode/unistr.h>
 
 namespace fettle::text::jinja {
@@ -31,6 +33,22 @@ void appendMapped(Marked& out, const Marked& text, std::size_t begin, std::size_
                    run.flags);
         at = run.end;
     }
+}
+
+/// The first letter of a word: title case where it has one, else full upper case.
+void appendTitle(Marked& out, const Marked& text, std::size_t begin, std::size_t end)
+{
+    const std::string upper =
+        mapped(std::string_view(text.text()).substr(begin, end - begin), true);
+    std::size_t at = begin, first = 0;
+    const auto c = static_cast<UChar32>(decodeValid(text.text().data(), at));
+    decodeValid(upper.data(), first);
+    std::string title;
+    if (first == upper.size())
+        appendUtf8(title, static_cast<char32_t>(u_totitle(c)));
+    else // one letter that becomes several: only the first of them is a capital
+        title = upper.substr(0, first) + mapped(std::string_view(upper).substr(first), false);
+    out.append(title, text.flagsAt(begin));
 }
 
 std::size_t nextAt(const std::string& text, std::size_t at)
@@ -82,13 +100,13 @@ std::vector<Marked> splitAtSpace(const Marked& marked, std::int64_t most, bool f
     // What is left over stays whole: at the end, or at the front when counted from the right.
     const auto at = [&](std::int64_t i) { return words[static_cast<std::size_t>(i)]; };
     if (fromRight) {
-        out.push_back(stripped(marked.part(0, at(count - most - 1).second), nullptr, true, false));
+        out.push_back(marked.part(0, at(count - most - 1).second));
         for (std::int64_t i = count - most; i < count; ++i)
             out.push_back(marked.part(at(i).first, at(i).second));
     } else {
         for (std::int64_t i = 0; i < most; ++i)
             out.push_back(marked.part(at(i).first, at(i).second));
-        out.push_back(stripped(marked.part(at(most).first, text.size()), nullptr, false, true));
+        out.push_back(marked.part(at(most).first, text.size()));
     }
     return out;
 }
@@ -188,7 +206,7 @@ Marked cased(const Marked& marked, Casing casing)
         if (begin >= end)
             return;
         const std::size_t first = nextAt(text, begin);
-        appendMapped(out, marked, begin, first, true);
+        appendTitle(out, marked, begin, first);
         appendMapped(out, marked, first, end, false);
     };
     if (casing == Casing::Capitalize) {
