@@ -120,21 +120,9 @@ Value Evaluator::evaluateNode(const Expr& node)
             return *value;
         return Value::undefined(fmt::format("'{}' is undefined", node.name));
     case ExprKind::List:
-    case ExprKind::Tuple: {
-        std::vector<Value> items;
-        for (const auto& item : node.parts)
-            items.push_back(evaluate(*item));
-        return list(std::move(items),
-                    node.kind == ExprKind::List ? ListKind::List : ListKind::Tuple);
-    }
-    case ExprKind::Dict: {
-        std::vector<std::pair<Value, Value>> entries;
-        for (std::size_t i = 0; i + 1 < node.parts.size(); i += 2) {
-            Value key = part(i);
-            entries.emplace_back(std::move(key), part(i + 1));
-        }
-        return dict(std::move(entries));
-    }
+    case ExprKind::Tuple:
+    case ExprKind::Dict:
+        return literal(node);
     case ExprKind::Attribute:
         return attribute(part(0), node.name);
     case ExprKind::Item: {
@@ -156,15 +144,10 @@ Value Evaluator::evaluateNode(const Expr& node)
         return Value::boolean(test(node.name, input, arguments(node)) != node.negated);
     }
     case ExprKind::Not:
-        return Value::boolean(!truthy(part(0)));
-    case ExprKind::And: {
-        Value left = part(0);
-        return truthy(left) ? part(1) : left;
-    }
-    case ExprKind::Or: {
-        Value left = part(0);
-        return truthy(left) ? left : part(1);
-    }
+    case ExprKind::And:
+    case ExprKind::Or:
+    case ExprKind::Conditional:
+        return logic(node);
     case ExprKind::Negate:
         return binary(Operation::Subtract, Value::integer(0), part(0));
     case ExprKind::Plus:
@@ -177,13 +160,39 @@ Value Evaluator::evaluateNode(const Expr& node)
         return compareChain(node);
     case ExprKind::Concat:
         return concat(node);
-    case ExprKind::Conditional:
-        if (truthy(part(0)))
-            return part(1);
-        return node.parts[2] ? part(2)
-                             : Value::undefined("an inline if without else had a false condition");
     }
     return Value();
+}
+
+Value Evaluator::literal(const Expr& node)
+{
+    if (node.kind == ExprKind::Dict) {
+        std::vector<std::pair<Value, Value>> entries;
+        for (std::size_t i = 0; i + 1 < node.parts.size(); i += 2) {
+            Value key = evaluate(*node.parts[i]);
+            entries.emplace_back(std::move(key), evaluate(*node.parts[i + 1]));
+        }
+        return dict(std::move(entries));
+    }
+    std::vector<Value> items;
+    for (const auto& item : node.parts)
+        items.push_back(evaluate(*item));
+    return list(std::move(items), node.kind == ExprKind::List ? ListKind::List : ListKind::Tuple);
+}
+
+/// Operators that do not always look at all their parts.
+Value Evaluator::logic(const Expr& node)
+{
+    Value first = evaluate(*node.parts[0]);
+    const bool yes = truthy(first);
+    if (node.kind == ExprKind::Not)
+        return Value::boolean(!yes);
+    if (node.kind == ExprKind::Conditional) {
+        if (const Expr* branch = node.parts[yes ? 1 : 2].get())
+            return evaluate(*branch);
+        return Value::undefined("an inline if without else had a false condition");
+    }
+    return yes == (node.kind == ExprKind::And) ? evaluate(*node.parts[1]) : first;
 }
 
 Value Evaluator::compareChain(const Expr& node)
@@ -253,61 +262,38 @@ Value Evaluator::makeMacro(const std::shared_ptr<const MacroData>& macro)
     return Value(Value::Data(std::shared_ptr<const Callable>(std::move(callable))));
 }
 
-Value Evaluator::callMacro(const Callable& callable, const Arguments& arguments)
+/// The scope of a call: what was given beside the parameters, under Jinja's names.
+std::shared_ptr<Scope> Evaluator::macroScope(const Callable& callable, const Arguments& arguments)
 {
     const MacroData& macro = *callable.macro;
-    const auto home = callable.home.lock();
-    if (!home)
+    auto scope = std::make_shared<Scope>();
+    scope->outer = callable.home.lock();
+    if (!scope->outer)
         throw TemplateError(
             fmt::format("the macro '{}' is used outside the block that defines it", macro.name));
-    if (m_macroDepth >= kMaxMacroDepth)
-        throw TemplateError(
-            fmt::format("macros call each other deeper than {} levels", kMaxMacroDepth));
+    const auto isParameter = [&](const std::string& name) {
+        return std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                           [&](const Parameter& parameter) { return parameter.name == name; });
+    };
     const std::size_t count = macro.parameters.size();
-    auto scope = std::make_shared<Scope>();
-    scope->outer = home;
     std::vector<Value> rest;
-    std::vector<std::pair<Value, Value>> restNamed;
     for (std::size_t i = count; i < arguments.positional.size(); ++i)
         rest.push_back(arguments.positional[i]);
-    Value caller = Value::undefined("no caller is defined");
-    for (const auto& [name, value] : arguments.named) {
-        const bool known = std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                                       [&, n = &name](const Parameter& p) { return p.name == *n; });
-        if (name == "caller" && !known)
-            caller = value;
-        else if (!known && !macro.usesKwargs)
-            throw TemplateError(
-                fmt::format("the macro '{}' has no parameter '{}'", macro.name, name));
-        else if (!known)
-            restNamed.emplace_back(text(name, kUser), value);
-    }
     if (!rest.empty() && !macro.usesVarargs)
         throw TemplateError(
             fmt::format("the macro '{}' takes not more than {} arguments", macro.name, count));
-    const auto outer = std::exchange(m_scope, scope);
-    struct Restore
-    {
-        Evaluator& evaluator;
-        std::shared_ptr<Scope> scope;
-        ~Restore()
-        {
-            evaluator.m_scope = scope;
-            --evaluator.m_macroDepth;
-        }
-    };
-    ++m_macroDepth;
-    const Restore restore{*this, outer};
-    for (std::size_t i = 0; i < count; ++i) {
-        const Parameter& parameter = macro.parameters[i];
-        if (const Value* given = arguments.find(parameter.name, i))
-            scope->set(parameter.name, *given);
+    std::vector<std::pair<Value, Value>> restNamed;
+    Value caller = Value::undefined("no caller is defined");
+    for (const auto& [name, value] : arguments.named) {
+        if (isParameter(name))
+            continue;
+        if (name == "caller")
+            caller = value;
+        else if (macro.usesKwargs)
+            restNamed.emplace_back(text(name, kUser), value);
         else
-            scope->set(parameter.name,
-                       parameter.byDefault
-                           ? evaluate(*parameter.byDefault)
-                           : Value::undefined(
-                                 fmt::format("parameter '{}' was not provided", parameter.name)));
+            throw TemplateError(
+                fmt::format("the macro '{}' has no parameter '{}'", macro.name, name));
     }
     if (macro.usesVarargs)
         scope->set("varargs", list(std::move(rest), ListKind::Tuple));
@@ -315,6 +301,38 @@ Value Evaluator::callMacro(const Callable& callable, const Arguments& arguments)
         scope->set("kwargs", dict(std::move(restNamed)));
     if (macro.usesCaller)
         scope->set("caller", caller);
+    return scope;
+}
+
+Value Evaluator::callMacro(const Callable& callable, const Arguments& arguments)
+{
+    const MacroData& macro = *callable.macro;
+    if (m_macroDepth >= kMaxMacroDepth)
+        throw TemplateError(
+            fmt::format("macros call each other deeper than {} levels", kMaxMacroDepth));
+    const auto scope = macroScope(callable, arguments);
+    struct Restore
+    {
+        Evaluator& evaluator;
+        std::shared_ptr<Scope> outer;
+        ~Restore()
+        {
+            evaluator.m_scope = outer;
+            --evaluator.m_macroDepth;
+        }
+    };
+    ++m_macroDepth;
+    const Restore restore{*this, std::exchange(m_scope, scope)};
+    for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
+        const Parameter& parameter = macro.parameters[i];
+        if (const Value* given = arguments.find(parameter.name, i))
+            scope->set(parameter.name, *given);
+        else if (parameter.byDefault)
+            scope->set(parameter.name, evaluate(*parameter.byDefault));
+        else
+            scope->set(parameter.name, Value::undefined(fmt::format(
+                                           "parameter '{}' was not provided", parameter.name)));
+    }
     return text(capture(macro.body, scope));
 }
 

@@ -55,15 +55,21 @@ private:
 
     Value evaluate(const Expr& node);
     Value evaluateNode(const Expr& node);
+    Value literal(const Expr& node);
+    Value logic(const Expr& node);
     Value compareChain(const Expr& node);
     Value concat(const Expr& node);
     Value slice(const Expr& node);
     Arguments arguments(const Expr& node);
+    std::shared_ptr<Scope> macroScope(const Callable& callable, const Arguments& arguments);
     Value callMacro(const Callable& callable, const Arguments& arguments);
     Value makeMacro(const std::shared_ptr<const MacroData>& macro);
 
     Flow execute(const Block& block);
     Flow execute(const Statement& statement);
+    void filteredBody(const Statement& statement);
+    void generation(const Statement& statement);
+    void with(const Statement& statement);
     Flow forLoop(const Statement& statement);
     Flow loopBody(const Statement& statement, const std::shared_ptr<LoopState>& loop);
     void inScope(const std::shared_ptr<Scope>& scope, const Block& block);

@@ -268,6 +268,8 @@ private:
         auto out = make(StatementKind::With, line);
         while (peek().kind != TokenKind::BlockEnd) {
             out->targets.push_back(oneTarget(false));
+            if (!out->targets.back().several.empty())
+                fail("\"with\" sets one name at a time");
             expectOperator("=");
             out->expressions.push_back(expression());
             if (!skipOperator(","))

@@ -132,25 +132,9 @@ Evaluator::Flow Evaluator::execute(const Statement& statement)
         assign(statement.target, evaluate(*statement.expressions[0]));
         break;
     case StatementKind::SetBlock:
-    case StatementKind::FilterBlock: {
-        const auto scope = inner();
-        Value body = text(capture(statement.blocks[0], scope));
-        scope->set("(body)", std::move(body));
-        const auto outer = std::exchange(m_scope, scope);
-        Value result;
-        try {
-            result = evaluate(*statement.expressions[0]);
-        } catch (...) {
-            m_scope = outer;
-            throw;
-        }
-        m_scope = outer;
-        if (statement.kind == StatementKind::SetBlock)
-            assign(statement.target, std::move(result));
-        else
-            write(printed(result));
+    case StatementKind::FilterBlock:
+        filteredBody(statement);
         break;
-    }
     case StatementKind::Macro:
         m_scope->set(statement.macro->name, makeMacro(statement.macro));
         break;
@@ -162,35 +146,61 @@ Evaluator::Flow Evaluator::execute(const Statement& statement)
         write(printed(call(callee, given)));
         break;
     }
-    case StatementKind::Generation: {
-        const bool outer = std::exchange(m_generation, true);
-        try {
-            inScope(inner(), statement.blocks[0]);
-        } catch (...) {
-            m_generation = outer;
-            throw;
-        }
-        m_generation = outer;
+    case StatementKind::Generation:
+        generation(statement);
         break;
-    }
-    case StatementKind::With: {
-        const auto scope = inner();
-        std::vector<Value> values;
-        for (const auto& expression : statement.expressions)
-            values.push_back(evaluate(*expression));
-        const auto outer = std::exchange(m_scope, scope);
-        for (std::size_t i = 0; i < values.size(); ++i)
-            assign(statement.targets[i], std::move(values[i]));
-        m_scope = outer;
-        inScope(scope, statement.blocks[0]);
+    case StatementKind::With:
+        with(statement);
         break;
-    }
     case StatementKind::Break:
         return Flow::Break;
     case StatementKind::Continue:
         return Flow::Continue;
     }
     return Flow::Normal;
+}
+
+/// The body of a set or filter block, through its filters, to where it goes.
+void Evaluator::filteredBody(const Statement& statement)
+{
+    const auto scope = inner();
+    scope->set("(body)", text(capture(statement.blocks[0], scope)));
+    const auto outer = std::exchange(m_scope, scope);
+    Value result;
+    try {
+        result = evaluate(*statement.expressions[0]);
+    } catch (...) {
+        m_scope = outer;
+        throw;
+    }
+    m_scope = outer;
+    if (statement.kind == StatementKind::SetBlock)
+        assign(statement.target, std::move(result));
+    else
+        write(printed(result));
+}
+
+void Evaluator::generation(const Statement& statement)
+{
+    const bool outer = std::exchange(m_generation, true);
+    try {
+        inScope(inner(), statement.blocks[0]);
+    } catch (...) {
+        m_generation = outer;
+        throw;
+    }
+    m_generation = outer;
+}
+
+void Evaluator::with(const Statement& statement)
+{
+    const auto scope = inner();
+    std::vector<Value> values;
+    for (const auto& expression : statement.expressions)
+        values.push_back(evaluate(*expression));
+    for (std::size_t i = 0; i < values.size(); ++i)
+        scope->set(statement.targets[i].name, std::move(values[i]));
+    inScope(scope, statement.blocks[0]);
 }
 
 Evaluator::Flow Evaluator::forLoop(const Statement& statement)
