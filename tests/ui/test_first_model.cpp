@@ -6,9 +6,13 @@
 #include "ui/widgets/ask.h"
 #include "ui_fixture.h"
 
+#include <QAccessible>
+#include <QDoubleSpinBox>
 #include <QDropEvent>
+#include <QLabel>
 #include <QMimeData>
 #include <QStackedWidget>
+#include <QTextEdit>
 
 using namespace fettle;
 using namespace fettle::ui;

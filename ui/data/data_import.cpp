@@ -185,7 +185,7 @@ void DataPlace::showFirstLook(const std::vector<store::DatasetRow>& rows)
         auto* pair = new QVBoxLayout;
         pair->setSpacing(2);
         for (const auto& [label, text] :
-             {std::pair{tr("asked"), shorter(data::questionOf(rows[i].example))},
+             {std::pair{tr("asked"), shorter(askedText(rows[i].example))},
               std::pair{tr("should answer"), shorter(data::answerOf(rows[i].example))}}) {
             pair->addWidget(new Text(label, TextRole::Small, Ink::Second));
             auto* words = new Text(text, TextRole::Body);

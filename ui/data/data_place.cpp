@@ -4,6 +4,7 @@
 #include "ui/settings/preferences.h"
 #include "ui/text/words.h"
 #include "ui/widgets/ask.h"
+#include "ui/widgets/count_delegate.h"
 #include "ui/widgets/drop_area.h"
 #include "ui/widgets/empty_state.h"
 
@@ -178,6 +179,7 @@ QWidget* DataPlace::createTable()
     m_sources->setObjectName("dataSourceList");
     m_sources->setAccessibleName(tr("Parts of the rows"));
     m_sources->setMinimumWidth(Theme::instance().px(140));
+    m_sources->setItemDelegate(new CountDelegate(m_sources));
     for (int i = 0; i < 5; ++i)
         m_sources->addItem(QString());
     m_model = new RowModel(m_session, this);

@@ -2,6 +2,7 @@
 #include "ui/data/data_place.h"
 #include "ui/data/row_model.h"
 #include "ui/text/words.h"
+#include "ui/widgets/count_delegate.h"
 
 #include <QComboBox>
 #include <QLineEdit>
@@ -134,7 +135,9 @@ void DataPlace::showCounts(const store::DatasetCounts& counts)
                             wordTip("test rows"), tr("Rows that you dropped; they can come back")};
     for (int i = 0; i < 5; ++i) {
         QListWidgetItem* item = m_sources->item(i);
-        item->setText(QStringLiteral("%1   %2").arg(parts[i].first, count(parts[i].second)));
+        item->setText(parts[i].first);
+        item->setData(CountDelegate::Number, count(parts[i].second));
+        item->setData(Qt::AccessibleTextRole, parts[i].first + ' ' + count(parts[i].second));
         item->setToolTip(tips[i]);
         item->setSizeHint({0, Theme::instance().px(30)});
     }

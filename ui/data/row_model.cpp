@@ -191,7 +191,7 @@ QVariant RowModel::data(const QModelIndex& index, int role) const
         return role == Qt::DisplayRole ? QVariant(QStringLiteral("…")) : QVariant();
     switch (index.column()) {
     case Question:
-        return oneLine(data::questionOf(row->example));
+        return oneLine(askedText(row->example));
     case AnswerText:
         return oneLine(data::answerOf(row->example));
     case Part:

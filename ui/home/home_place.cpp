@@ -56,8 +56,10 @@ void HomePlace::createLayout()
     m_lead = new Text(
         tr("Give a small language model your examples, and it learns to answer like them."),
         TextRole::Body, Ink::Second);
+    m_lead->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
     left->addWidget(m_lead);
     m_drop = new DropArea("homeDropArea", "homeChooseFileButton");
+    m_drop->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
     left->addWidget(m_drop, 1);
     m_recentTitle = new Text(tr("Latest runs"), TextRole::Section);
     left->addSpacing(8);
@@ -72,6 +74,9 @@ void HomePlace::createLayout()
     others->setContentsMargins(0, 0, 0, 0);
     others->setSpacing(2);
     left->addWidget(m_workspaces);
+    m_recentTitle->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
+    m_recent->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
+    m_workspaces->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
     columns->addLayout(left, 1);
     columns->addWidget(createSide());
     setPages(nullptr, nullptr, scrolled(content, "homeScroll"));

@@ -144,6 +144,12 @@ void PlanPlace::chooseDefaults()
     m_modelFacts->setText(m_models.empty() ? tr("There is no original in this workspace yet.")
                                            : QString());
     for (const auto& record : m_models) {
+        if (record.name == m_plan.model && record.contextLength > 0 &&
+            m_plan.settings.integer("training.maxLength") > record.contextLength) {
+            // The model cannot read more; the change stands in the list of changed settings.
+            if (auto done = m_plan.settings.set("training.maxLength", record.contextLength); done)
+                loadForms();
+        }
         if (record.name == m_plan.model)
             m_modelFacts->setText(
                 parametersText(record.parameters) +

@@ -54,7 +54,6 @@ PlotCanvas::PlotCanvas(QWidget* parent)
                 if (!m_saving)
                     Q_EMIT xRangeChanged(range.lower, range.upper, m_zoomed);
             });
-    connect(this, &QCustomPlot::mousePress, this, [this] { m_zoomed = true; });
     connect(this, &QCustomPlot::mouseRelease, this, [this] { refresh(); });
     connect(&Theme::instance(), &Theme::changed, this, [this] {
         applyTheme();
@@ -226,6 +225,7 @@ void PlotCanvas::fit()
 {
     m_zoomed = false;
     refresh();
+    Q_EMIT fitted();
 }
 
 void PlotCanvas::refresh()
@@ -258,7 +258,8 @@ void PlotCanvas::refresh()
         if (y0 > y1)
             y0 = m_options.logarithmic ? 0.1 : 0, y1 = 1;
         const double xPad = qMax((x1 - x0) * 0.02, 0.5);
-        xAxis->setRange(x0 - xPad, x1 + xPad);
+        if (!m_follower)
+            xAxis->setRange(x0 - xPad, x1 + xPad);
         if (m_options.logarithmic)
             yAxis->setRange(qMax(1e-12, y0) / 1.1, y1 * 1.1);
         else
@@ -338,6 +339,8 @@ void PlotCanvas::drawMarks()
             line->setPen(QPen(colours().outline, 1, Qt::DotLine));
         }
     }
+    if (m_hover->isVisible())
+        drawReadingLine();
 }
 
 } // namespace fettle::ui

@@ -38,6 +38,8 @@ public:
     void refresh();
     void fit();
     void setXRange(double from, double to, bool byPerson);
+    /// Takes its x range from another plot and never fits it by itself.
+    void setFollower(bool on) { m_follower = on; }
     void moveReadingLine(int by);
     QString readingText() const { return m_reading; }
     void prepareSaving(bool on, const QString& title);
@@ -45,6 +47,7 @@ public:
 Q_SIGNALS:
     void xRangeChanged(double from, double to, bool byPerson);
     void readingChanged(const QString& text);
+    void fitted();
 
 protected:
     void mouseMoveEvent(QMouseEvent* event) override;
@@ -73,6 +76,7 @@ private:
     void drawMarks();
     void style(Graphs& graphs, const Curve& curve);
     void showReading(double x, const QPoint& at);
+    void drawReadingLine();
     QString readingAt(double x) const;
 
     const std::vector<Curve>* m_curves = nullptr;
@@ -83,7 +87,8 @@ private:
     QCPTextElement* m_title = nullptr;
     QString m_reading;
     double m_readingX = 0;
-    bool m_zoomed = false;
+    bool m_zoomed = false; // by the person: live data does not move the picture
+    bool m_follower = false;
     bool m_saving = false;
 };
 

@@ -16,12 +16,13 @@ void PlotCanvas::setXRange(double from, double to, bool byPerson)
     if (qFuzzyCompare(xAxis->range().lower + 1, from + 1) &&
         qFuzzyCompare(xAxis->range().upper + 1, to + 1))
         return;
-    const QSignalBlocker quiet(xAxis);
-    const bool zoomed = m_zoomed;
-    m_zoomed = true;
-    xAxis->setRange(from, to);
+    {
+        const QSignalBlocker quiet(xAxis);
+        xAxis->setRange(from, to);
+    }
+    // A follower still fits its y axis; a leader moved by the person stays where it was put.
+    m_zoomed = m_zoomed || (byPerson && !m_follower);
     refresh();
-    m_zoomed = byPerson || zoomed;
 }
 
 QString PlotCanvas::readingAt(double x) const
@@ -80,6 +81,16 @@ QString PlotCanvas::readingAt(double x) const
     return lines.join(QStringLiteral("<br>"));
 }
 
+void PlotCanvas::drawReadingLine()
+{
+    if (!m_line) {
+        m_line = new QCPItemStraightLine(this);
+        m_line->setPen(QPen(colours().outline, 1));
+    }
+    m_line->point1->setCoords(m_readingX, yAxis->range().lower);
+    m_line->point2->setCoords(m_readingX, yAxis->range().lower + yAxis->range().size());
+}
+
 void PlotCanvas::showReading(double x, const QPoint& at)
 {
     const QString text = m_curves ? readingAt(x) : QString();
@@ -88,12 +99,7 @@ void PlotCanvas::showReading(double x, const QPoint& at)
         return;
     }
     m_readingX = x;
-    if (!m_line) {
-        m_line = new QCPItemStraightLine(this);
-        m_line->setPen(QPen(colours().outline, 1));
-    }
-    m_line->point1->setCoords(x, yAxis->range().lower);
-    m_line->point2->setCoords(x, yAxis->range().lower + yAxis->range().size());
+    drawReadingLine();
     m_hover->setText(text);
     m_hover->adjustSize();
     QPoint corner = at + QPoint(16, -m_hover->height() - 8);
@@ -113,6 +119,8 @@ void PlotCanvas::showReading(double x, const QPoint& at)
 
 void PlotCanvas::mouseMoveEvent(QMouseEvent* event)
 {
+    if (event->buttons() & Qt::LeftButton)
+        m_zoomed = true;
     QCustomPlot::mouseMoveEvent(event);
     const QPoint at = event->position().toPoint();
     if (event->buttons() == Qt::NoButton && axisRect()->rect().contains(at))
@@ -217,7 +225,7 @@ void PlotCanvas::focusOutEvent(QFocusEvent* event)
 void PlotCanvas::paintEvent(QPaintEvent* event)
 {
     QCustomPlot::paintEvent(event);
-    if (hasFocus()) {
+    if (hasKeyboardFocus(this)) {
         QPainter painter(this);
         focusRing(&painter, rect(), 6);
     }

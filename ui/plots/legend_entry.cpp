@@ -99,7 +99,7 @@ void LegendEntry::paintEvent(QPaintEvent*)
     painter.drawText(words, Qt::AlignVCenter | Qt::TextSingleLine,
                      fontMetrics().elidedText(text(), Qt::ElideMiddle, words.width()));
     painter.setOpacity(1);
-    if (hasFocus())
+    if (hasKeyboardFocus(this))
         focusRing(&painter, rect());
 }
 

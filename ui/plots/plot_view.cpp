@@ -241,7 +241,8 @@ void PlotView::follow(PlotView* leader)
                 if (byPerson)
                     leader->m_canvas->setXRange(from, to, true);
             });
-    connect(leader->m_fit, &QToolButton::clicked, m_canvas, &PlotCanvas::fit);
+    m_canvas->setFollower(true);
+    connect(m_canvas, &PlotCanvas::fitted, leader->m_canvas, &PlotCanvas::fit);
 }
 
 void PlotView::setControlsVisible(bool smoothing, bool x)

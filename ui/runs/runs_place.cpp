@@ -10,6 +10,7 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QHeaderView>
+#include <QKeyEvent>
 #include <QPlainTextEdit>
 #include <QProgressBar>
 #include <QSplitter>
@@ -54,6 +55,7 @@ void RunsPlace::createLayout()
     splitter->setObjectName("runsSplitter");
     splitter->setChildrenCollapsible(false);
     m_list = new RunList;
+    m_list->installEventFilter(this);
     splitter->addWidget(m_list);
     auto* work = new QWidget;
     auto* column = new QVBoxLayout(work);
@@ -231,14 +233,32 @@ void RunsPlace::connectSignals()
 
 void RunsPlace::createPlaceActions()
 {
-    addPlaceAction(tr("Pause or continue"), "actionRunsPause", QKeySequence(Qt::Key_Space),
-                   [this] { togglePause(); });
+    addPlaceAction(tr("Pause or continue"), "actionRunsPause", {}, [this] { togglePause(); });
     addPlaceAction(tr("Stop and keep"), "actionRunsStop", {}, [this] { stop(); });
     addPlaceAction(tr("Train again"), "actionRunsAgain", {}, [this] { again(); });
     addPlaceAction(tr("Try it"), "actionRunsTry", QKeySequence("Ctrl+T"),
                    [this] { m_try->click(); });
     addPlaceAction(tr("Move this run to the bin"), "actionRunsRemove", QKeySequence("Delete"),
                    [this] { remove(); });
+}
+
+void RunsPlace::keyPressEvent(QKeyEvent* event)
+{
+    // Space where no control wants it; a shortcut would take it from buttons with the focus.
+    if (event->key() == Qt::Key_Space)
+        togglePause();
+    else
+        Place::keyPressEvent(event);
+}
+
+bool RunsPlace::eventFilter(QObject* object, QEvent* event)
+{
+    if (object == m_list && event->type() == QEvent::KeyPress &&
+        static_cast<QKeyEvent*>(event)->key() == Qt::Key_Space) {
+        togglePause();
+        return true;
+    }
+    return Place::eventFilter(object, event);
 }
 
 void RunsPlace::activate(const QString& argument)

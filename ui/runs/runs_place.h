@@ -29,6 +29,10 @@ public:
     QPushButton* mainButton() const override { return m_try; }
     void savePlotOrTable() override;
 
+protected:
+    bool eventFilter(QObject* object, QEvent* event) override;
+    void keyPressEvent(QKeyEvent* event) override;
+
 private:
     void createTools();
     void createLayout();

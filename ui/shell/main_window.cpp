@@ -42,7 +42,7 @@ MainWindow::MainWindow(std::shared_ptr<store::Workspace> workspace, QWidget* par
 MainWindow::~MainWindow()
 {
     // The places refer to the session: they go first.
-    delete takeCentralWidget();
+    const std::unique_ptr<QWidget> places(takeCentralWidget());
 }
 
 void MainWindow::createPlaces()

@@ -5,7 +5,6 @@
 
 #include <QAction>
 #include <QStackedWidget>
-
 #include <functional>
 
 class QHBoxLayout;

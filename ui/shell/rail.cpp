@@ -79,7 +79,7 @@ void RailButton::paintEvent(QPaintEvent*)
         painter.setBrush(c.accent);
         painter.drawEllipse(QPointF(width() / 2.0 + side / 2.0 + 2, theme.px(10)), 5, 5);
     }
-    if (hasFocus())
+    if (hasKeyboardFocus(this))
         focusRing(&painter, rect(), 8);
 }
 

@@ -30,8 +30,14 @@ QString number(double value, int significant)
     if (size < 1e-4 || size >= 1e7)
         return QLocale().toString(value, 'g', significant);
     const int whole = static_cast<int>(std::floor(std::log10(size))) + 1;
-    QString text = QLocale().toString(value, 'f', qMax(0, significant - whole));
-    return text;
+    const QString text = QLocale().toString(value, 'f', qMax(0, significant - whole));
+    if (size >= 0.1)
+        return text;
+    // Small settings such as 0.0002 read better without the noughts behind.
+    qsizetype end = text.size();
+    while (end > 1 && text[end - 1] == '0')
+        --end;
+    return text.left(end);
 }
 
 QString count(std::int64_t value) { return QLocale().toString(qlonglong{value}); }
@@ -93,6 +99,15 @@ QString sentence(const Error& error)
     if (!error.remedy.empty())
         text += ' ' + qs(error.remedy) + (error.remedy.back() == '.' ? "" : ".");
     return text;
+}
+
+std::string askedText(const data::Example& example)
+{
+    for (auto it = example.messages.rbegin(); it != example.messages.rend(); ++it) {
+        if (it->value("role", std::string()) == "user")
+            return it->value("content", std::string());
+    }
+    return data::questionOf(example);
 }
 
 QString wordTip(const QString& word)

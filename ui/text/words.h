@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "data/example.h"
 
 #include <QString>
 #include <cstdint>
@@ -24,6 +25,10 @@ QString parametersText(std::int64_t parameters); ///< "135 million numbers"
 
 /// An error as a sentence for the message bar: where, what, what to do.
 QString sentence(const Error& error);
+
+/// What a person asked in a row: of a conversation the last question alone, without the standing
+/// instruction that every row shares.
+std::string askedText(const data::Example& example);
 
 /// One line of the table of words: what is on screen, the field's term, the tooltip.
 struct Word

@@ -35,6 +35,11 @@ void focusRing(QPainter* painter, const QRect& rect, double radius)
     roundedRect(painter, rect, {}, colours().accent, radius, 2);
 }
 
+bool hasKeyboardFocus(const QWidget* widget)
+{
+    return widget->hasFocus() && widget->window()->testAttribute(Qt::WA_KeyboardFocusChange);
+}
+
 Style::Style()
     : QProxyStyle(QStyleFactory::create(QStringLiteral("Fusion")))
 {
@@ -82,11 +87,13 @@ void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, 
         return;
     case PE_Frame:
     case PE_FrameTabWidget:
-        if (widget && widget->inherits("QAbstractScrollArea") && option->rect.width() > 4)
-            roundedRect(painter, option->rect, {},
-                        option->state & State_HasFocus ? c.accent
-                                                       : (c.highContrast ? c.text : c.hairline()),
-                        6, option->state & State_HasFocus ? 2 : 1);
+        if (widget && widget->inherits("QAbstractScrollArea") && option->rect.width() > 4) {
+            const bool view = qobject_cast<const QAbstractItemView*>(widget) != nullptr;
+            const bool ring =
+                view ? hasKeyboardFocus(widget) : bool(option->state & State_HasFocus);
+            roundedRect(painter, option->rect, c.base, ring ? c.accent : c.hairline(), 6,
+                        ring ? 2 : 1);
+        }
         return;
     case PE_FrameTabBarBase:
         painter->fillRect(

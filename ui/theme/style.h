@@ -53,6 +53,8 @@ private:
 /// A rounded rectangle with sharp one-pixel edges.
 void roundedRect(QPainter* painter, const QRect& rect, const QColor& fill, const QColor& edge,
                  double radius = 6, double width = 1);
+/// True when the widget has the focus and it came there by keyboard: a mouse needs no ring.
+bool hasKeyboardFocus(const QWidget* widget);
 /// The focus ring: 2 px in the accent colour.
 void focusRing(QPainter* painter, const QRect& rect, double radius = 6);
 

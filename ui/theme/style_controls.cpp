@@ -103,7 +103,7 @@ void Style::drawCheck(const QStyleOption* option, QPainter* painter, bool round)
                           QPointF(r.right() - 3, r.center().y() + 0.5));
     }
     painter->restore();
-    if (option->state & State_HasFocus)
+    if ((option->state & State_HasFocus) && (option->state & State_KeyboardFocusChange))
         focusRing(painter, option->rect, round ? side / 2.0 : 5);
 }
 
@@ -117,7 +117,7 @@ void Style::drawTab(const QStyleOptionTab* option, QPainter* painter) const
     if (chosen)
         roundedRect(painter, QRect(r.left() + 8, r.bottom() - 2, r.width() - 16, 3), c.accent, {},
                     1.5);
-    if (option->state & State_HasFocus)
+    if ((option->state & State_HasFocus) && (option->state & State_KeyboardFocusChange))
         focusRing(painter, r.adjusted(2, 3, -2, -4), 6);
 }
 
@@ -215,7 +215,7 @@ void Style::drawToolButton(const QStyleOptionToolButton* option, QPainter* paint
         roundedRect(painter, option->rect, c.tint, c.highContrast ? c.text : QColor(), 6);
     else if (enabled && (option->state & State_MouseOver))
         roundedRect(painter, option->rect, c.hover(), {}, 6);
-    if (option->state & State_HasFocus)
+    if ((option->state & State_HasFocus) && (option->state & State_KeyboardFocusChange))
         focusRing(painter, option->rect);
     QStyleOptionToolButton label(*option);
     label.state &= ~State_Sunken;

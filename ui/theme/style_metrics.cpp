@@ -24,6 +24,13 @@ int Style::pixelMetric(PixelMetric metric, const QStyleOption* option, const QWi
     case PM_CheckBoxLabelSpacing:
     case PM_RadioButtonLabelSpacing:
         return theme.px(8);
+    case PM_DefaultFrameWidth:
+        return widget && widget->inherits("QAbstractScrollArea")
+                   ? 2
+                   : QProxyStyle::pixelMetric(metric, option, widget);
+    case PM_FocusFrameHMargin:
+    case PM_HeaderMargin:
+        return theme.px(6);
     case PM_ScrollBarExtent:
         return 12;
     case PM_ScrollBarSliderMin:

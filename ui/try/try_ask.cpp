@@ -100,7 +100,7 @@ void TryPlace::loadSuggestions()
                                      encoder.labels.end());
             }
             for (const auto& row : rows) {
-                Suggestion s{qs(data::questionOf(row.example)), {}, instruction};
+                Suggestion s{qs(askedText(row.example)), {}, instruction};
                 if (row.example.kind == data::RecordKind::Completion) {
                     s.messages = {Json{{"role", "user"}, {"content", row.example.prompt}}};
                 } else {

@@ -201,7 +201,7 @@ void CardButton::paintEvent(QPaintEvent*)
                                                       : c.base;
     roundedRect(&painter, rect(), fill, isChecked() ? c.accent : c.hairline(), 8,
                 isChecked() ? 2 : 1);
-    if (hasFocus())
+    if (hasKeyboardFocus(this))
         focusRing(&painter, rect(), 8);
 }
 

@@ -60,7 +60,7 @@ void DropArea::paintEvent(QPaintEvent*)
     painter.setBrush(m_over ? c.tint : underMouse() ? c.hover() : c.base);
     painter.setPen(QPen(m_over ? c.accent : c.outline, m_over ? 2 : 1.4, Qt::DashLine));
     painter.drawRoundedRect(QRectF(rect()).adjusted(1, 1, -1, -1), 10, 10);
-    if (hasFocus())
+    if (hasKeyboardFocus(this))
         focusRing(&painter, rect(), 10);
 }
 

@@ -16,7 +16,7 @@ MessageBar::MessageBar(const QString& place, QWidget* parent)
     , m_text(new Text({}, TextRole::Body, Ink::Text, this))
     , m_action(plainButton({}, place + "MessageButton", {}, this))
     , m_copy(quietButton(tr("Copy details"), place + "MessageCopy", {}, this))
-    , m_close(toolButton("dialog-close", tr("Close this message"), place + "MessageClose", this))
+    , m_close(toolButton("window-close", tr("Close this message"), place + "MessageClose", this))
 {
     setObjectName(place + "MessageBar");
     m_text->setObjectName(place + "MessageText");

@@ -3,7 +3,6 @@
 #include "ui/widgets/basics.h"
 
 #include <QTimer>
-
 #include <functional>
 
 namespace fettle::ui {

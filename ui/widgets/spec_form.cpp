@@ -262,7 +262,7 @@ SpecForm::SpecForm(std::vector<const ParamSpec*> specs, const QString& prefix,
         column->setSpacing(theme.px(4));
         auto* editor = new SpecEditor(*spec, name, box);
         QString title = qs(spec->label);
-        if (!spec->unit.empty())
+        if (!spec->unit.empty() && !title.contains(qs(spec->unit), Qt::CaseInsensitive))
             title += QStringLiteral(" (%1)").arg(qs(spec->unit));
         auto* label = new Text(spec->kind == ParamKind::Flag ? QStringLiteral(" ") : title,
                                TextRole::Small, Ink::Second, box);
