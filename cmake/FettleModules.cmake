@@ -39,5 +39,8 @@ function(add_fettle_test name)
     endif()
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}"
-        ENVIRONMENT "QT_QPA_PLATFORM=offscreen;LC_ALL=C.UTF-8")
+        ENVIRONMENT "QT_QPA_PLATFORM=offscreen;LC_ALL=C.UTF-8;OMP_WAIT_POLICY=PASSIVE")
+    if(ARG_TORCH)
+        set_tests_properties(${name} PROPERTIES RUN_SERIAL ON) # uses every core itself
+    endif()
 endfunction()
