@@ -19,6 +19,8 @@ CliRun finish(QProcess& process, int timeoutSeconds)
         run.code = process.exitCode();
     else
         process.kill(), process.waitForFinished();
+    if (process.error() == QProcess::FailedToStart)
+        run.err = "the program could not be started";
     run.out = process.readAllStandardOutput();
     run.err = process.readAllStandardError();
     run.seconds = static_cast<double>(timer.elapsed()) / 1000;
@@ -42,8 +44,8 @@ void CliFixture::prepare(QProcess& process) const
     environment.insert("FETTLE_WORKSPACE", workspace());
     environment.insert("HOME", m_folder.path());
     environment.insert("CLI", kProgram);
-    environment.insert("OMP_NUM_THREADS",
-                       "1"); // the tiny model needs no team, and tests may run side by side
+    // The tiny model needs no team of threads, and tests may run side by side.
+    environment.insert("OMP_THREAD_LIMIT", "1");
     process.setProcessEnvironment(environment);
     process.setWorkingDirectory(m_folder.path());
 }
@@ -138,4 +140,14 @@ QString problemWith(const CliRun& run, int code, const QStringList& words)
             return QString("\"%1\" is not named in: %2").arg(word, sentence);
     }
     return {};
+}
+
+QStringList trainArguments(const QString& name, const QStringList& more)
+{
+    QStringList arguments = {"train", "--model", "tiny", "--data", "rows", "--name", name};
+    for (const char* setting :
+         {"training.maxSteps=9", "training.passes=10", "training.batchSize=4",
+          "training.maxLength=512", "checks.everySteps=3", "checks.answerLength=4"})
+        arguments << "--set" << setting;
+    return arguments + more;
 }

@@ -55,3 +55,12 @@ private:
 
 /// Checks a call that must have failed with one sentence; gives what is wrong, or nothing.
 QString problemWith(const CliRun& run, int code, const QStringList& words);
+
+/// A short run of the tiny model: 9 steps, checks at 3, 6 and 9.
+QStringList trainArguments(const QString& name, const QStringList& more = {});
+
+#define QDONE(call)                                                                                \
+    do {                                                                                           \
+        const CliRun doneRun = (call);                                                             \
+        QVERIFY2(doneRun.code == 0, doneRun.words().constData());                                  \
+    } while (false)

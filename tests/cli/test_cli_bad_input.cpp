@@ -120,8 +120,9 @@ private:
 
 void TestCliBadInput::initTestCase()
 {
-    QVERIFY2(m_cli.importTinyModel().isEmpty(), "the tiny model was not imported");
-    QVERIFY2(m_cli.importRows().isEmpty(), "the rows were not imported");
+    const auto noModel = m_cli.importTinyModel(), noRows = m_cli.importRows();
+    QVERIFY2(noModel.isEmpty(), qPrintable(noModel));
+    QVERIFY2(noRows.isEmpty(), qPrintable(noRows));
 }
 
 void TestCliBadInput::addModelFiles()
