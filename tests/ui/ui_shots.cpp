@@ -68,8 +68,8 @@ void fullPlaces(MainWindow& window, const QString& sample)
     click(&window, "dataEditButton");
     shot(&window, "full_data_edit");
     click(&window, "dataCancelEditButton");
-    train(window, 6);
-    QTest::qWait(2500);
+    train(window, 2);
+    QTest::qWait(9000);
     shot(&window, "runs_live");
     waitReady(window, "runsTryButton", 300000);
     shot(&window, "full_runs");
@@ -79,7 +79,7 @@ void fullPlaces(MainWindow& window, const QString& sample)
         shot(&window, QString("full_runs_tab%1").arg(i));
     }
     tabs->setCurrentIndex(0);
-    train(window, 3);
+    train(window, 1);
     QTest::qWait(1500);
     waitReady(window, "runsTryButton", 300000);
     window.findChild<QListWidget*>("runsList")->selectAll();

@@ -138,13 +138,14 @@ void PlotView::optionsChanged()
                                ? tr("smoothed, half-life %n step(s)", nullptr, m_smooth->value())
                                : tr("every step"));
     m_canvas->setOptions({static_cast<XAxis>(m_x->currentIndex()),
-                          static_cast<double>(m_smooth->value()), m_log->isChecked(), m_quantity,
-                          m_unit});
+                          m_smoothed ? static_cast<double>(m_smooth->value()) : 0.0,
+                          m_log->isChecked(), m_quantity, m_unit});
     ++m_redraws;
 }
 
-void PlotView::setQuantity(const QString& quantity, const QString& unit)
+void PlotView::setQuantity(const QString& quantity, const QString& unit, bool smooth)
 {
+    m_smoothed = smooth;
     m_quantity = quantity;
     m_unit = unit;
     m_canvas->setAccessibleName(tr("Plot of %1").arg(quantity));

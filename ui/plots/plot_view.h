@@ -34,7 +34,8 @@ public:
     /// time.
     void appendPoints(const QString& id, const std::vector<PlotPoint>& points);
     void appendCheck(const QString& id, const CheckValue& check);
-    void setQuantity(const QString& quantity, const QString& unit);
+    /// `smooth`: false for quantities that are set and not measured, such as the change per step.
+    void setQuantity(const QString& quantity, const QString& unit, bool smooth = true);
     /// One x axis for two plots; the follower has no control for it.
     void follow(PlotView* leader);
     void setControlsVisible(bool smoothing, bool x);
@@ -77,6 +78,7 @@ private:
     QWidget* m_smoothBox;
     QTimer m_redrawTimer;
     int m_redraws = 0;
+    bool m_smoothed = true;
 };
 
 } // namespace fettle::ui

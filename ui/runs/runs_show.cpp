@@ -57,7 +57,7 @@ void RunsPlace::showSecondPlot()
     m_rate->setQuantity(which == 0   ? tr("change per step")
                         : which == 1 ? tr("size of change")
                                      : tr("word pieces per second"),
-                        {});
+                        {}, which != 0);
     m_rate->setCurves(std::move(curves));
 }
 

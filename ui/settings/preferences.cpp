@@ -1,5 +1,6 @@
 #include "ui/settings/preferences.h"
 
+#include "ui/text/english_plurals.h"
 #include "ui/theme/theme.h"
 
 #include <QHeaderView>
@@ -95,6 +96,7 @@ void Preferences::keep(QHeaderView* header, const QString& name)
 
 void Preferences::applyLook() const
 {
+    EnglishPlurals::install();
     Theme::instance().apply(static_cast<ThemeChoice>(qBound(0, value("look/theme").toInt(), 4)),
                             value("look/textSize").toInt() / 100.0);
 }

@@ -50,7 +50,7 @@ void Style::drawButton(const QStyleOptionButton* option, QPainter* painter,
         edge = fill;
     } else if (quiet) {
         fill = pressed ? c.tint : hovered ? c.hover() : QColor();
-        edge = {};
+        edge = QColor();
     } else if (!enabled) {
         fill = {};
         edge = c.hairline();

@@ -100,8 +100,11 @@ QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, con
     }
     case CT_ToolButton:
         return s.expandedTo(QSize(theme.px(28), theme.px(28)));
-    case CT_LineEdit:
     case CT_SpinBox:
+        s.setWidth(s.width() + theme.px(20));
+        s.setHeight(qMax(s.height(), theme.px(30)));
+        return s;
+    case CT_LineEdit:
         s.setHeight(qMax(s.height(), theme.px(30)));
         return s;
     case CT_ComboBox:

@@ -40,6 +40,7 @@ void TryPlace::refreshModels()
             for (TryColumn* column : m_columns)
                 column->setModels(m_models, m_runs);
             setState(m_models.empty() ? PlaceState::Empty : PlaceState::Full);
+            m_choosing = false;
             const auto wanted = std::ranges::find_if(
                 m_runs, [this](const auto& r) { return qs(r.id) == m_wantedRun; });
             if (wanted != m_runs.end()) {
@@ -57,14 +58,24 @@ void TryPlace::chooseRun(const store::RunRecord& run)
     m_chosen = true;
     m_columns[0]->choose(qs(run.model));
     m_columns[1]->choose("run:" + QString::number(run.number));
+    clearShown();
+    setSubtitle(tr("Run %1 beside the original").arg(count(run.number)));
+}
+
+void TryPlace::clearShown()
+{
     for (TryColumn* column : m_columns)
         column->clearAnswer();
     m_question->hide();
-    setSubtitle(tr("Run %1 beside the original").arg(count(run.number)));
+    m_suggested.clear();
+    clearLayout(m_suggestionRow->layout());
 }
 
 void TryPlace::loadSuggestions()
 {
+    if (m_choosing)
+        return;
+    const int generation = ++m_generation;
     // The checking rows of the run's own examples: the test rows stay unopened.
     std::string dataset;
     for (TryColumn* column : m_columns) {
@@ -113,7 +124,9 @@ void TryPlace::loadSuggestions()
             }
             return std::pair{out, dataset};
         },
-        [this](auto&& found) {
+        [this, generation](auto&& found) {
+            if (generation != m_generation || m_choosing)
+                return;
             m_dataset = qs(found.second);
             showSuggestions(std::move(found.first));
         });

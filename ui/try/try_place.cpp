@@ -160,6 +160,9 @@ void TryPlace::activate(const QString& argument)
 {
     if (!argument.isEmpty())
         m_wantedRun = argument;
+    m_choosing = !argument.isEmpty() || !m_chosen;
+    if (m_choosing)
+        clearShown();
     refreshModels();
     m_edit->setFocus(Qt::OtherFocusReason);
 }

@@ -74,6 +74,7 @@ private:
     void refreshModels();
     void chooseRun(const store::RunRecord& run);
     void loadSuggestions();
+    void clearShown();
     void showSuggestions(std::vector<Suggestion>&& suggestions);
     void ask();
     void askSuggestion(std::size_t index);
@@ -91,6 +92,8 @@ private:
     QPointer<JobBridge> m_job;
     std::vector<int> m_asked; ///< columns of the streams
     bool m_chosen = false;
+    bool m_choosing = false;  ///< a run is about to be chosen: what is on show belongs to another
+    int m_generation = 0;
 
     std::vector<TryColumn*> m_columns;
     QWidget* m_suggestionRow = nullptr;

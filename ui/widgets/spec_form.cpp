@@ -19,7 +19,7 @@ namespace fettle::ui {
 NumberEdit::NumberEdit(QWidget* parent)
     : QDoubleSpinBox(parent)
 {
-    setDecimals(12);
+    setDecimals(15);
     setKeyboardTracking(false);
 }
 
