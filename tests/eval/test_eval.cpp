@@ -330,7 +330,6 @@ void TestEval::pairedBootstrap()
     QVERIFY(compareRows("loss", good, bad)->verdict == Verdict::Better); // lower is better
     QVERIFY(!compareRows("loss", good, bad)->mcnemarP);
     QVERIFY(compareRows("loss", good, good)->verdict == Verdict::CannotTell);
-    QCOMPARE(compareRows("loss", good, good)->p, 1.0);
 }
 
 void TestEval::comparisonRefusesOtherRows()

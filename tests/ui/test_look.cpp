@@ -132,8 +132,7 @@ void TestLook::contrastOfPalettes()
     QFETCH(int, choice);
     const Colours c = Theme::coloursOf(static_cast<ThemeChoice>(choice));
     for (const QColor& paper : {c.window, c.base, c.sunken()}) {
-        QVERIFY2(contrast(c.text, paper) >= (paper == c.sunken() ? 10 : 11.75),
-                 qPrintable(paper.name()));
+        QVERIFY2(contrast(c.text, paper) >= (paper == c.sunken() ? 10 : 11.75), qPrintable(paper.name()));
         for (const QColor& ink : {c.secondText, c.accent, c.good, c.warning, c.error})
             QVERIFY2(contrast(ink, paper) >= 4.5, qPrintable(ink.name() + " on " + paper.name()));
         QVERIFY2(contrast(c.outline, paper) >= 3,
