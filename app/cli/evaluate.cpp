@@ -121,11 +121,8 @@ Result<JobOutcome> evaluateOne(std::shared_ptr<store::Workspace> workspace,
                                const EvaluateOptions& options, data::Split split,
                                const std::string& model)
 {
-    const auto named = modelOrRun(*workspace, model);
-    if (!named)
-        return named.error();
     recipes::EvaluatePlan plan;
-    plan.model = *named;
+    plan.model = model;
     plan.dataset = options.data;
     plan.split = split;
     plan.limit = options.limit;
@@ -178,9 +175,12 @@ Outcome evaluate(Session& session, const EvaluateOptions& options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
+    const auto models = modelsOrRuns(**workspace, options.models);
+    if (!models)
+        return models.error();
     std::vector<Evaluation> evaluations;
-    for (const auto& model : options.models) {
-        if (options.models.size() > 1)
+    for (const auto& model : *models) {
+        if (models->size() > 1)
             say(model + ":");
         const auto outcome = evaluateOne(*workspace, options, *split, model);
         if (!outcome)

@@ -77,15 +77,8 @@ void sayCounts(const Json& result, const std::vector<std::string>& names)
 Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
                                           std::shared_ptr<store::Workspace> workspace)
 {
-    std::vector<std::string> models;
-    for (const auto& which : options.models) {
-        auto named = modelOrRun(*workspace, which);
-        if (!named)
-            return named.error();
-        models.push_back(*named);
-    }
     if (!options.prompt.empty())
-        return recipes::makeContinueJob(workspace, models, options.prompt, options.how);
+        return recipes::makeContinueJob(workspace, options.models, options.prompt, options.how);
     if (options.question.empty() && options.messages.empty())
         return Error{ErrorCode::InvalidInput, "the text is empty", "--prompt or --question",
                      "Write at least one letter"};
@@ -98,7 +91,7 @@ Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
             return read.error();
         messages = std::move(*read);
     }
-    return recipes::makeAnswerJob(workspace, models, messages, options.how);
+    return recipes::makeAnswerJob(workspace, options.models, messages, options.how);
 }
 
 Outcome generate(Session& session, AskOptions options)
@@ -108,6 +101,10 @@ Outcome generate(Session& session, AskOptions options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
+    auto models = modelsOrRuns(**workspace, options.models);
+    if (!models)
+        return models.error();
+    options.models = *std::move(models);
     auto job = jobFor(options, *workspace);
     if (!job)
         return job.error();

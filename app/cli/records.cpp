@@ -96,4 +96,17 @@ Result<std::string> modelOrRun(const store::Workspace& workspace, const std::str
                  "List them with: fettle-cli model list, fettle-cli runs list"};
 }
 
+Result<std::vector<std::string>> modelsOrRuns(const store::Workspace& workspace,
+                                              const std::vector<std::string>& which)
+{
+    std::vector<std::string> names;
+    for (const auto& each : which) {
+        auto name = modelOrRun(workspace, each);
+        if (!name)
+            return name.error();
+        names.push_back(*std::move(name));
+    }
+    return names;
+}
+
 } // namespace fettle::cli

@@ -88,7 +88,9 @@ Comparison comparePrepared(const PreparedMetric& model, const PreparedMetric& ba
     const auto extreme = std::ranges::count_if(differences, [&](double d) {
         return std::abs(d - mean) > std::abs(comparison.difference);
     });
-    comparison.p = (static_cast<double>(extreme) + 1) / (count + 1);
+    // Without any difference the strict comparison would count nothing and call it significant.
+    comparison.p =
+        comparison.difference == 0 ? 1 : (static_cast<double>(extreme) + 1) / (count + 1);
     std::ranges::sort(differences);
     comparison.low = quantile(differences, 0.025);
     comparison.high = quantile(differences, 0.975);

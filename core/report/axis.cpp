@@ -77,12 +77,14 @@ std::string shortNumber(double value)
     if (!std::isfinite(value))
         return "not a number";
     const double size = std::abs(value);
+    if (size == 0)
+        return "0";
     if (size >= 1000)
         return separated(fmt::format("{:.0f}", value));
-    if (size != 0 && size < 0.001)
+    if (size < 0.001)
         return fmt::format("{:.2e}", value);
     const int before = size < 1 ? 0 : static_cast<int>(std::floor(std::log10(size))) + 1;
-    const int lead = size > 0 && size < 1 ? -static_cast<int>(std::floor(std::log10(size))) - 1 : 0;
+    const int lead = size < 1 ? -static_cast<int>(std::floor(std::log10(size))) - 1 : 0;
     return fmt::format("{:.{}f}", value, std::max(0, 3 - before + lead));
 }
 

@@ -109,23 +109,37 @@ private:
         return width + kSwatch + 32;
     }
 
+    /// True when the line from one point to the next touches the box.
+    bool touches(const Box& box, double x1, double y1, double x2, double y2) const
+    {
+        constexpr double air = 8; // pixels
+        const double left = std::max(std::min(px(x1), px(x2)), box.left - air);
+        const double right = std::min(std::max(px(x1), px(x2)), box.right + air);
+        if (left > right)
+            return false;
+        const double width = px(x2) - px(x1);
+        const auto yAt = [&](double x) {
+            return py(y1) + (x - px(x1)) / width * (py(y2) - py(y1));
+        };
+        const auto [top, bottom] =
+            width == 0 ? std::minmax({py(y1), py(y2)}) : std::minmax({yAt(left), yAt(right)});
+        return top < box.bottom + air && bottom > box.top - air;
+    }
+
     /// True when something is drawn inside the box.
     bool occupied(const Box& box) const
     {
-        const auto inside = [&](double x, double low, double high) {
-            const double at = px(x);
-            return at > box.left - 8 && at < box.right + 8 && py(low) > box.top - 8 &&
-                   py(high) < box.bottom + 8;
-        };
         for (const auto& series : m_series) {
-            for (std::size_t i = 0; i < series.x.size(); ++i) {
-                if (std::isfinite(series.raw[i]) &&
-                    inside(series.x[i], std::min(series.raw[i], series.smooth[i]),
-                           std::max(series.raw[i], series.smooth[i])))
-                    return true;
+            for (const auto* line : {&series.raw, &series.smooth}) {
+                for (std::size_t i = 0; i < series.x.size(); ++i) {
+                    const std::size_t before = i == 0 ? 0 : i - 1;
+                    if (std::isfinite((*line)[i]) && std::isfinite((*line)[before]) &&
+                        touches(box, series.x[before], (*line)[before], series.x[i], (*line)[i]))
+                        return true;
+                }
             }
             for (const auto& check : series.checks) {
-                if (inside(check.x, check.low, check.high))
+                if (touches(box, check.x, check.low, check.x, check.high))
                     return true;
             }
         }
