@@ -52,7 +52,7 @@ void Style::drawButton(const QStyleOptionButton* option, QPainter* painter,
         fill = pressed ? c.tint : hovered ? c.hover() : QColor();
         edge = QColor();
     } else if (!enabled) {
-        fill = {};
+        fill = QColor();
         edge = c.hairline();
     } else {
         fill = pressed ? c.tint : hovered ? c.hover() : c.base;

@@ -134,6 +134,12 @@ void TryPlace::loadSuggestions()
 
 void TryPlace::showSuggestions(std::vector<Suggestion>&& suggestions)
 {
+    // The same rows as before stay as they are: a button is not exchanged under somebody's finger.
+    const bool same = std::ranges::equal(suggestions, m_suggested, {}, &Suggestion::words, &Suggestion::words);
+    if (same && !m_suggested.empty()) {
+        m_suggested = std::move(suggestions);
+        return;
+    }
     m_suggested = std::move(suggestions);
     clearLayout(m_suggestionRow->layout());
     auto* row = static_cast<QHBoxLayout*>(m_suggestionRow->layout());
