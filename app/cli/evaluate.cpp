@@ -24,7 +24,7 @@ struct EvaluateOptions
 /// One model's scores as the job gave them.
 struct Evaluation
 {
-    std::string name;
+    Choice choice;
     Json result;
     std::vector<eval::Score> scores;
 };
@@ -57,10 +57,10 @@ Result<std::vector<eval::RowPrediction>> readPredictions(const Json& result)
 }
 
 /// Every later model against the first one, score by score.
-Result<std::vector<std::pair<std::string, eval::Comparison>>>
+Result<std::vector<std::pair<Choice, eval::Comparison>>>
 compareAll(const std::vector<Evaluation>& evaluations)
 {
-    std::vector<std::pair<std::string, eval::Comparison>> comparisons;
+    std::vector<std::pair<Choice, eval::Comparison>> comparisons;
     const auto baseline = readPredictions(evaluations.front().result);
     if (!baseline)
         return baseline.error();
@@ -72,7 +72,7 @@ compareAll(const std::vector<Evaluation>& evaluations)
             auto comparison = eval::compareRows(score.id, *rows, *baseline);
             if (!comparison)
                 return comparison.error();
-            comparisons.emplace_back(evaluations[i].name, std::move(*comparison));
+            comparisons.emplace_back(evaluations[i].choice, std::move(*comparison));
         }
     }
     return comparisons;
@@ -92,7 +92,7 @@ void printScores(const std::vector<Evaluation>& evaluations)
             if (i >= evaluation.scores.size())
                 continue;
             const auto& score = evaluation.scores[i];
-            table.add({score.title, evaluation.name, report::shortNumber(score.value),
+            table.add({score.title, evaluation.choice.title, report::shortNumber(score.value),
                        range(score.low, score.high), grouped(score.rows),
                        score.direction == eval::Direction::HigherIsBetter ? "higher" : "lower",
                        score.method});
@@ -101,7 +101,7 @@ void printScores(const std::vector<Evaluation>& evaluations)
     print(table.text());
 }
 
-void printComparisons(const std::vector<std::pair<std::string, eval::Comparison>>& comparisons,
+void printComparisons(const std::vector<std::pair<Choice, eval::Comparison>>& comparisons,
                       const std::string& baseline)
 {
     Table table({{"against " + baseline},
@@ -110,8 +110,8 @@ void printComparisons(const std::vector<std::pair<std::string, eval::Comparison>
                  {"95 % range"},
                  {"verdict"},
                  {"p", true}});
-    for (const auto& [name, comparison] : comparisons)
-        table.add({comparison.title, name, fmt::format("{:+.3g}", comparison.difference),
+    for (const auto& [choice, comparison] : comparisons)
+        table.add({comparison.title, choice.title, fmt::format("{:+.3g}", comparison.difference),
                    fmt::format("{:+.3g} to {:+.3g}", comparison.low, comparison.high),
                    eval::toString(comparison.verdict), fmt::format("{:.2g}", comparison.p)});
     print("\n" + table.text());
@@ -144,12 +144,12 @@ Result<std::vector<eval::Score>> scoresOf(const Json& result)
 }
 
 void printAll(Session& session, const std::vector<Evaluation>& evaluations,
-              const std::vector<std::pair<std::string, eval::Comparison>>& comparisons)
+              const std::vector<std::pair<Choice, eval::Comparison>>& comparisons)
 {
     if (!session.json) {
         printScores(evaluations);
         if (!comparisons.empty())
-            printComparisons(comparisons, evaluations.front().name);
+            printComparisons(comparisons, evaluations.front().choice.title);
         return;
     }
     if (evaluations.size() == 1) {
@@ -159,8 +159,8 @@ void printAll(Session& session, const std::vector<Evaluation>& evaluations,
     OrderedJson all = OrderedJson::array(), differences = OrderedJson::array();
     for (const auto& evaluation : evaluations)
         all.push_back(OrderedJson(evaluation.result));
-    for (const auto& [name, comparison] : comparisons) {
-        OrderedJson json = {{"model", name}, {"against", evaluations.front().name}};
+    for (const auto& [choice, comparison] : comparisons) {
+        OrderedJson json = {{"model", choice.model}, {"against", evaluations.front().choice.model}};
         json.update(OrderedJson(eval::toJson(comparison)));
         differences.push_back(json);
     }
@@ -175,14 +175,14 @@ Outcome evaluate(Session& session, const EvaluateOptions& options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
-    const auto models = modelsOrRuns(**workspace, options.models);
-    if (!models)
-        return models.error();
+    const auto choices = modelsOrRuns(**workspace, options.models);
+    if (!choices)
+        return choices.error();
     std::vector<Evaluation> evaluations;
-    for (const auto& model : *models) {
-        if (models->size() > 1)
-            say(model + ":");
-        const auto outcome = evaluateOne(*workspace, options, *split, model);
+    for (const auto& choice : *choices) {
+        if (choices->size() > 1)
+            say(choice.title + ":");
+        const auto outcome = evaluateOne(*workspace, options, *split, choice.model);
         if (!outcome)
             return outcome.error();
         if (outcome->stopped)
@@ -190,9 +190,9 @@ Outcome evaluate(Session& session, const EvaluateOptions& options)
         auto scores = scoresOf(outcome->result);
         if (!scores)
             return scores.error();
-        evaluations.push_back({model, outcome->result, std::move(*scores)});
+        evaluations.push_back({choice, outcome->result, std::move(*scores)});
     }
-    std::vector<std::pair<std::string, eval::Comparison>> comparisons;
+    std::vector<std::pair<Choice, eval::Comparison>> comparisons;
     if (evaluations.size() > 1) {
         auto compared = compareAll(evaluations);
         if (!compared)

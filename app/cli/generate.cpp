@@ -22,8 +22,8 @@ struct AskOptions
 class AnswerPrinter
 {
 public:
-    AnswerPrinter(std::vector<std::string> names, bool quiet)
-        : m_names(std::move(names))
+    AnswerPrinter(const std::vector<Choice>& choices, bool quiet)
+        : m_choices(choices)
         , m_quiet(quiet)
     {
     }
@@ -38,9 +38,9 @@ public:
         if (m_quiet)
             return;
         wipeProgress();
-        if (piece->stream != m_stream && m_names.size() > 1)
+        if (piece->stream != m_stream && m_choices.size() > 1)
             print(fmt::format("{}── {}\n", m_stream < 0 ? "" : "\n\n",
-                              m_names[static_cast<std::size_t>(piece->stream)]));
+                              m_choices[static_cast<std::size_t>(piece->stream)].title));
         m_stream = piece->stream;
         print(piece->text);
         std::fflush(stdout);
@@ -52,13 +52,13 @@ public:
     }
 
 private:
-    std::vector<std::string> m_names;
+    const std::vector<Choice>& m_choices;
     bool m_quiet;
     std::int64_t m_stream = -1;
     ProgressView m_progress;
 };
 
-void sayCounts(const Json& result, const std::vector<std::string>& names)
+void sayCounts(const Json& result, const std::vector<Choice>& choices)
 {
     if (!result.contains("answers"))
         return;
@@ -66,19 +66,22 @@ void sayCounts(const Json& result, const std::vector<std::string>& names)
     for (const auto& answer : result["answers"]) {
         const auto tokens = answer.value("tokens", std::int64_t{0});
         const double seconds = answer.value("seconds", 0.0);
-        say(fmt::format("{}: {} in {} s, ended by {}, fingerprint {}",
-                        i < names.size() ? names[i] : "answer", counted(tokens, "token"),
-                        report::shortNumber(seconds), answer.value("stoppedBy", "end"),
-                        answer.value("fingerprint", "")));
+        say(fmt::format("{}: {} in {} s, ended by {}, fingerprint {}", choices[i].title,
+                        counted(tokens, "token"), report::shortNumber(seconds),
+                        answer.value("stoppedBy", "end"), answer.value("fingerprint", "")));
         ++i;
     }
 }
 
 Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
+                                          const std::vector<Choice>& choices,
                                           std::shared_ptr<store::Workspace> workspace)
 {
+    std::vector<std::string> models;
+    for (const auto& choice : choices)
+        models.push_back(choice.model);
     if (!options.prompt.empty())
-        return recipes::makeContinueJob(workspace, options.models, options.prompt, options.how);
+        return recipes::makeContinueJob(workspace, models, options.prompt, options.how);
     if (options.question.empty() && options.messages.empty())
         return Error{ErrorCode::InvalidInput, "the text is empty", "--prompt or --question",
                      "Write at least one letter"};
@@ -91,7 +94,7 @@ Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
             return read.error();
         messages = std::move(*read);
     }
-    return recipes::makeAnswerJob(workspace, options.models, messages, options.how);
+    return recipes::makeAnswerJob(workspace, models, messages, options.how);
 }
 
 Outcome generate(Session& session, AskOptions options)
@@ -101,14 +104,13 @@ Outcome generate(Session& session, AskOptions options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
-    auto models = modelsOrRuns(**workspace, options.models);
-    if (!models)
-        return models.error();
-    options.models = *std::move(models);
-    auto job = jobFor(options, *workspace);
+    const auto choices = modelsOrRuns(**workspace, options.models);
+    if (!choices)
+        return choices.error();
+    auto job = jobFor(options, *choices, *workspace);
     if (!job)
         return job.error();
-    AnswerPrinter printer(options.models, session.json);
+    AnswerPrinter printer(*choices, session.json);
     const auto outcome =
         runJob(*job, [&printer](const jobs::Event& event) { printer.show(event); });
     printer.end();
@@ -117,7 +119,7 @@ Outcome generate(Session& session, AskOptions options)
     if (session.json)
         printJson(outcome->result);
     else
-        sayCounts(outcome->result, options.models);
+        sayCounts(outcome->result, *choices);
     return outcome->exit();
 }
 

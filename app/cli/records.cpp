@@ -83,30 +83,33 @@ OrderedJson toJson(const std::vector<data::BadRow>& rows)
     return list;
 }
 
-Result<std::string> modelOrRun(const store::Workspace& workspace, const std::string& which)
+Result<Choice> modelOrRun(const store::Workspace& workspace, const std::string& which)
 {
     constexpr std::string_view prefix = "run:";
     const bool isRun = which.starts_with(prefix);
     if (!isRun && workspace.model(which))
-        return which;
-    if (const auto run = workspace.run(isRun ? which.substr(prefix.size()) : which))
-        return fmt::format("run:{}", run->number);
+        return Choice{which, which};
+    if (const auto run = workspace.run(isRun ? which.substr(prefix.size()) : which)) {
+        auto model = fmt::format("run:{}", run->number);
+        auto title = run->name.empty() ? model : fmt::format("{} ({})", run->name, model);
+        return Choice{std::move(model), std::move(title)};
+    }
     return Error{ErrorCode::NotFound, fmt::format("there is no model and no run \"{}\"", which),
                  workspace.folder().filename().string(),
                  "List them with: fettle-cli model list, fettle-cli runs list"};
 }
 
-Result<std::vector<std::string>> modelsOrRuns(const store::Workspace& workspace,
-                                              const std::vector<std::string>& which)
+Result<std::vector<Choice>> modelsOrRuns(const store::Workspace& workspace,
+                                         const std::vector<std::string>& which)
 {
-    std::vector<std::string> names;
+    std::vector<Choice> choices;
     for (const auto& each : which) {
-        auto name = modelOrRun(workspace, each);
-        if (!name)
-            return name.error();
-        names.push_back(*std::move(name));
+        auto choice = modelOrRun(workspace, each);
+        if (!choice)
+            return choice.error();
+        choices.push_back(*std::move(choice));
     }
-    return names;
+    return choices;
 }
 
 } // namespace fettle::cli

@@ -12,10 +12,17 @@ OrderedJson toJson(const store::DatasetRecord& dataset);
 OrderedJson toJson(const store::RunRecord& run);
 OrderedJson toJson(const std::vector<data::BadRow>& rows);
 
-/// What the front door calls a model: a name in the workspace, or "run:12" for a run (given by
-/// number, id, name, "last", or already as "run:12"). A model's name comes first. Errors: NotFound.
-Result<std::string> modelOrRun(const store::Workspace& workspace, const std::string& which);
-Result<std::vector<std::string>> modelsOrRuns(const store::Workspace& workspace,
-                                              const std::vector<std::string>& which);
+/// A model or a run that was named on the command line.
+struct Choice
+{
+    std::string model; ///< what the front door calls it: a name in the workspace, or "run:12"
+    std::string title; ///< what a reader calls it: the model's name, or "letters (run:12)"
+};
+
+/// A run is given by number, id, name, "last" or "run:12"; a model's name comes first. Errors:
+/// NotFound.
+Result<Choice> modelOrRun(const store::Workspace& workspace, const std::string& which);
+Result<std::vector<Choice>> modelsOrRuns(const store::Workspace& workspace,
+                                         const std::vector<std::string>& which);
 
 } // namespace fettle::cli

@@ -36,7 +36,7 @@ Result<std::filesystem::path> tokenizerFolder(Session& session, const std::strin
     const auto named = modelOrRun(**workspace, which);
     if (!named)
         return named.error();
-    std::string model = *named;
+    std::string model = named->model;
     if (model.starts_with("run:")) {
         const auto run = (*workspace)->run(model.substr(4));
         if (!run)
@@ -139,7 +139,7 @@ Outcome score(Session& session, const ScoreOptions& options)
     const auto model = modelOrRun(**workspace, options.model);
     if (!model)
         return model.error();
-    const auto outcome = runJob(recipes::makeScoreJob(*workspace, *model, text));
+    const auto outcome = runJob(recipes::makeScoreJob(*workspace, model->model, text));
     if (!outcome)
         return outcome.error();
     if (session.json) {

@@ -3,6 +3,7 @@
 #include "ui_fixture.h"
 
 #include <QDoubleSpinBox>
+#include <QLabel>
 #include <QListWidget>
 #include <QTabWidget>
 
@@ -50,16 +51,33 @@ void train(MainWindow& window, double passes)
     QTest::qWait(1500);
     shot(&window, "full_plan");
     click(&window, "planStartButton");
+    waitReady(window, "runsStopButton", 60000);
 }
 
-void fullPlaces(MainWindow& window, const QString& sample)
+int live(const QString& folder, qint64 step)
+{
+    auto workspace = store::Workspace::open(ss(folder));
+    if (!workspace) {
+        qWarning("%s", workspace.error().sentence().c_str());
+        return 4;
+    }
+    MainWindow window(*workspace);
+    window.resize(1280, 800);
+    window.show();
+    window.go("runs");
+    waitReady(window, "runsContinueButton", 30000);
+    click(&window, "runsContinueButton");
+    const bool there =
+        QTest::qWaitFor([&] { return (*workspace)->run("last")->step >= step; }, 1'800'000);
+    shot(&window, "runs");
+    return there ? 0 : 4;
+}
+
+void fullPlaces(MainWindow& window)
 {
     window.go("home");
     QTest::qWait(500);
-    if (sample.isEmpty())
-        click(&window, "homeSample_0");
-    else
-        window.session().importFiles({sample});
+    click(&window, "homeSample_0");
     waitReady(window, "dataLooksRightButton", 60000);
     QTest::qWait(1200);
     shot(&window, "full_data_first");
@@ -92,8 +110,11 @@ void fullPlaces(MainWindow& window, const QString& sample)
     shot(&window, "full_compare");
     window.go("try");
     waitReady(window, "trySuggestion_0", 20000);
+    QTest::qWait(500);
     click(&window, "trySuggestion_0");
-    waitReady(window, "tryAskButton", 60000);
+    const auto* print = window.findChild<QLabel*>("tryFingerprint_1");
+    if (!QTest::qWaitFor([print] { return !print->text().isEmpty(); }, 60000))
+        qWarning("no answer");
     shot(&window, "full_try");
     window.go("deploy");
     QTest::qWait(600);
@@ -127,6 +148,8 @@ int main(int argc, char** argv)
     g_prefix = look + '_';
     Preferences::instance().setValue("look/theme", look == "dark" ? 2 : look == "contrast" ? 3 : 1);
     Preferences::instance().applyLook();
+    if (look == "live" && argc > 4)
+        return live(argv[3], QString(argv[4]).toLongLong());
     QTemporaryDir folder;
     auto workspace = store::Workspace::open(ss(folder.filePath("Discharge letters")));
     if (!workspace) {
@@ -142,6 +165,6 @@ int main(int argc, char** argv)
     if (!addTinyModel(*workspace))
         return 4;
     Q_EMIT window.session().modelsChanged();
-    fullPlaces(window, argc > 3 ? QString(argv[3]) : QString());
+    fullPlaces(window);
     return 0;
 }
