@@ -14,7 +14,7 @@
 #include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fmt/format.h>
+#include <cstdio>
 #include <torch/csrc/autograd/autograd.h>
 
 using namespace fettle;
@@ -38,7 +38,10 @@ int main(int argc, char** argv)
     ParamValues values(recipes::trainingSettings());
     values.set("method", method).value();
     values.set("lora.dropout", 0.0).value();
-    auto attached = methods::makeMethod(method).value()->attach(*decoder, values, Rng(1, "adapter init")).value();
+    auto attached = methods::makeMethod(method)
+                        .value()
+                        ->attach(*decoder, values, Rng(1, "adapter init"))
+                        .value();
     auto objective = objectives::makeObjective("sft").value();
     train::Adamw optimizer(attached->trainable(), {});
     const Rng tokens(7, "bench"), dropout(7, "dropout");
@@ -54,8 +57,11 @@ int main(int argc, char** argv)
                 std::vector<std::int32_t> ids;
                 for (std::int64_t t = 0; t < length; ++t)
                     ids.push_back(static_cast<std::int32_t>(
-                        tokens.bits(static_cast<std::uint64_t>(step), row * 100000 + static_cast<std::uint64_t>(t)) % static_cast<std::uint64_t>(decoder->spec.vocab)));
-                rows.add(ids, std::vector<std::uint8_t>(ids.size(), 1), static_cast<std::int64_t>(row));
+                        tokens.bits(static_cast<std::uint64_t>(step),
+                                    row * 100000 + static_cast<std::uint64_t>(t)) %
+                        static_cast<std::uint64_t>(decoder->spec.vocab)));
+                rows.add(ids, std::vector<std::uint8_t>(ids.size(), 1),
+                         static_cast<std::int64_t>(row));
             }
             window.push_back(std::move(rows));
         }
@@ -76,7 +82,9 @@ int main(int argc, char** argv)
     }
     std::ranges::sort(seconds);
     const double median = seconds[seconds.size() / 2];
-    fmt::print("{{\"program\": \"fettle\", \"method\": \"{}\", \"kernels\": \"{}\", \"tokensPerSecond\": {:.1f}, \"secondsPerStep\": {:.3f}, \"loss\": {:.4f}}}\n",
-               method, tensor::cpuKernels().name, static_cast<double>(batch * length) / median, median, last);
+    std::printf("{\"program\": \"fettle\", \"method\": \"%s\", \"kernels\": \"%s\", "
+                "\"tokensPerSecond\": %.1f, \"secondsPerStep\": %.3f, \"loss\": %.4f}\n",
+                method.c_str(), std::string(tensor::cpuKernels().name).c_str(),
+                static_cast<double>(batch * length) / median, median, last);
     return 0;
 }

@@ -33,4 +33,4 @@ for method in args.methods.split(","):
         peer.append(once([args.python, str(here / "plain_loop.py"), *common]))
     ratios = [x / y for x, y in zip(ours, peer)]
     print(f"{method}: fettle {statistics.median(ours):.0f} tokens/s, plain loop {statistics.median(peer):.0f} tokens/s, "
-          f"ratio {statistics.median(ratios):.2f} (lowest {min(ratios):.2f}, highest {max(ratios):.2f}, {args.rounds} rounds)")
+          f"ratio {statistics.median(ratios):.2f} (lowest {min(ratios):.2f}, highest {max(ratios):.2f}, {args.rounds} rounds)", flush=True)
