@@ -32,29 +32,36 @@ public:
     {
         const auto* piece = std::get_if<jobs::TextPiece>(&event);
         if (piece == nullptr) {
+            endLine();
             m_progress.show(event);
             return;
         }
         if (m_quiet)
             return;
         wipeProgress();
-        if (piece->stream != m_stream && m_choices.size() > 1)
-            print(fmt::format("{}── {}\n", m_stream < 0 ? "" : "\n\n",
+        if (piece->stream != m_stream && m_choices.size() > 1) {
+            endLine();
+            print(fmt::format("{}── {}\n", m_stream < 0 ? "" : "\n",
                               m_choices[static_cast<std::size_t>(piece->stream)].title));
+        }
         m_stream = piece->stream;
+        m_open = true;
         print(piece->text);
         std::fflush(stdout);
     }
-    void end() const
+    void endLine()
     {
-        if (m_stream >= 0)
+        if (std::exchange(m_open, false)) {
             print("\n");
+            std::fflush(stdout);
+        }
     }
 
 private:
     const std::vector<Choice>& m_choices;
     bool m_quiet;
     std::int64_t m_stream = -1;
+    bool m_open = false; // a line of an answer
     ProgressView m_progress;
 };
 
@@ -113,7 +120,7 @@ Outcome generate(Session& session, AskOptions options)
     AnswerPrinter printer(*choices, session.json);
     const auto outcome =
         runJob(*job, [&printer](const jobs::Event& event) { printer.show(event); });
-    printer.end();
+    printer.endLine();
     if (!outcome)
         return outcome.error();
     if (session.json)

@@ -84,8 +84,6 @@ private Q_SLOTS:
     }
     void lossCurveEqualsTheReference()
     {
-        if (!qEnvironmentVariableIsSet("FETTLE_SLOW"))
-            QSKIP("ten steps of the real model take minutes; set FETTLE_SLOW=1 to run them");
         QFETCH(QString, method);
         const auto& expected = m_golden[method.toStdString()];
         auto decoder = load();

@@ -230,6 +230,19 @@ private Q_SLOTS:
         row("a namespace in itself", "{% set ns = namespace() %}{% set ns.a = [ns] %}{{ ns }}");
         row("a namespace as JSON",
             "{% set ns = namespace() %}{% set ns.a = [ns] %}{{ ns.a | tojson }}");
+        row("many parts", "{{ ('a,' * 8000000).rsplit(',') }}");
+        row("many words", "{{ ('a ' * 8000000).split() }}");
+        row("many lines", "{{ ('a\\n' * 8000000).splitlines() }}");
+        row("search from the right", "{{ ('a' * 8000000).rfind('b' ~ 'a' * 4000000) }}");
+        row("strip", "{{ ('a' * 8000000).strip('b' * 4000000 ~ 'a') }}");
+        row("shared parts", "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}");
+        row("shared parts printed", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}");
+        row("shared parts as JSON", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}");
+        row("origins", "{{ ('x' * 8000000) | replace('x', 'a' ~ 1) }}");
+        row("JSON text", "{{ ('[' * 8000000) | from_json }}");
+        row("deep JSON text", "{{ ('[' * 1000 ~ ']' * 1000) | from_json }}");
+        row("slices", "{% for i in range(100000) %}{{ ('x' * 1000000)[::2] | length }}{% endfor %}");
+        row("slices of wide text", "{% set a = '\u00e9' * 1000000 %}{% for i in range(100000) %}{{ a[i] }}{% endfor %}");
         row("power", "{{ 10 ** 1000000 }}");
         row("overflow", "{{ 9223372036854775807 + 1 }}");
         row("number", "{{ 99999999999999999999 }}");

@@ -9,17 +9,28 @@ namespace fettle::text::jinja {
 
 namespace {
 
-/// Byte offsets of all code points, and the size.
-std::vector<std::size_t> offsets(const Marked& text)
+/// Where the code points of a text begin. Without a table where every byte is one.
+class Offsets
 {
-    std::vector<std::size_t> out;
-    for (std::size_t at = 0; at < text.size();) {
-        out.push_back(at);
-        decodeValid(text.text().data(), at);
+public:
+    explicit Offsets(const Marked& text) : m_count(codePoints(text.text()))
+    {
+        if (m_count == text.size())
+            return;
+        m_table.reserve(m_count + 1);
+        for (std::size_t at = 0; at < text.size();) {
+            m_table.push_back(static_cast<std::uint32_t>(at));
+            decodeValid(text.text().data(), at);
+        }
+        m_table.push_back(static_cast<std::uint32_t>(text.size()));
     }
-    out.push_back(text.size());
-    return out;
-}
+    std::int64_t count() const { return static_cast<std::int64_t>(m_count); }
+    std::size_t operator[](std::size_t i) const { return m_table.empty() ? i : m_table[i]; }
+
+private:
+    std::size_t m_count;
+    std::vector<std::uint32_t> m_table;
+};
 
 Value loopAttribute(Evaluator& evaluator, const LoopState& loop, const std::string& name)
 {
@@ -141,8 +152,8 @@ Value Evaluator::item(const Value& object, const Value& key)
                 return list->items[static_cast<std::size_t>(at)];
         } else if (const Marked* marked = object.text()) {
             m_budget.step(static_cast<std::int64_t>(marked->size() / 64));
-            const auto starts = offsets(*marked);
-            const auto size = static_cast<std::int64_t>(starts.size()) - 1;
+            const Offsets starts(*marked);
+            const auto size = starts.count();
             const std::int64_t at = *index < 0 ? *index + size : *index;
             if (at >= 0 && at < size)
                 return text(marked->part(starts[static_cast<std::size_t>(at)],
@@ -213,9 +224,9 @@ Value Evaluator::slice(const Expr& node)
     if (!marked)
         return missing(object, "slice");
     m_budget.step(static_cast<std::int64_t>(marked->size() / 64));
-    const auto starts = offsets(*marked);
+    const Offsets starts(*marked);
     Marked out;
-    take(static_cast<std::int64_t>(starts.size()) - 1,
+    take(starts.count(),
          [&](std::size_t i) { out.append(*marked, starts[i], starts[i + 1]); });
     return text(std::move(out));
 }

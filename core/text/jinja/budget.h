@@ -7,7 +7,7 @@
 
 namespace fettle::text::jinja {
 
-// formats of published templates stay far below these; hostile ones meet them within a second.
+// Published templates stay far below these; hostile ones meet them within a second.
 constexpr std::size_t kMaxSource = 1 << 20;
 constexpr int kMaxParseDepth = 256;
 constexpr int kMaxTreeDepth = 400;
@@ -17,6 +17,7 @@ constexpr int kMaxValueDepth = 64;
 constexpr std::int64_t kMaxSteps = 1'000'000;
 constexpr std::size_t kMaxOutput = 16u << 20;
 constexpr std::int64_t kMaxRange = 100'000;
+constexpr std::size_t kMaxRuns = 1 << 20;
 constexpr std::size_t kMaxLive = 48u << 20;
 
 /// A template that is wrong or goes too far; the sentence is for people. Caught at the edge of the
@@ -35,6 +36,18 @@ struct TemplateError : std::runtime_error
 class Budget
 {
 public:
+    Budget() : m_outer(std::exchange(s_current, this)) {}
+    ~Budget() { s_current = m_outer; }
+    Budget(const Budget&) = delete;
+    Budget& operator=(const Budget&) = delete;
+
+    /// A step of the render that runs in this thread, for functions that do not know it.
+    static void stepCurrent()
+    {
+        if (s_current)
+            s_current->step();
+    }
+
     void step(std::int64_t count = 1)
     {
         m_steps += count;
@@ -53,6 +66,8 @@ public:
     void giveBack(std::size_t bytes) { m_live -= bytes; }
 
 private:
+    inline static thread_local Budget* s_current = nullptr;
+    Budget* const m_outer;
     std::int64_t m_steps = 0;
     std::size_t m_live = 0;
 };

@@ -113,6 +113,10 @@ const Marked& needText(const Value& value, const char* what);
 
 // On strings, by code points; each character keeps its origin.
 std::size_t codePoints(std::string_view text);
+/// Where `part` lies in `text` from `from` on; npos when nowhere. Linear time.
+std::size_t findFrom(const std::string& text, const std::string& part, std::size_t from);
+/// Throws when a search from the right in texts of these sizes could take too long.
+void checkSearch(std::size_t text, std::size_t part);
 Marked stripped(const Marked& text, const Marked* characters, bool left, bool right);
 Marked replaced(Evaluator& evaluator, const Marked& text, const Marked& from, const Marked& to,
                 std::int64_t count);

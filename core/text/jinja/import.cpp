@@ -63,6 +63,9 @@ Value fromJson(Evaluator& evaluator, const Json& json, bool message)
 
 Value fromJsonText(Evaluator& evaluator, const std::string& text)
 {
+    if (text.size() > kMaxSource)
+        throw TemplateError("from_json reads at most 1 MB");
+    evaluator.budget().step(static_cast<std::int64_t>(text.size() / 16));
     const auto json = parseJson(text, "from_json", true);
     if (!json)
         throw TemplateError("from_json met a text that is no JSON");

@@ -82,7 +82,9 @@ Value findMethodOf(Evaluator& e, const Callable& c, const Arguments& a)
         throw TemplateError("find needs a text");
     const std::string& text = self(c).text();
     e.budget().step(static_cast<std::int64_t>(text.size() / 16));
-    const auto at = last ? text.rfind(part->text()) : text.find(part->text());
+    if (last)
+        checkSearch(text.size(), part->size());
+    const auto at = last ? text.rfind(part->text()) : findFrom(text, part->text(), 0);
     if (at == std::string::npos && mustFind)
         throw TemplateError("a text that is looked for is not there");
     return Value::integer(at == std::string::npos ? -1

@@ -1,5 +1,7 @@
 #include "text/jinja/provenance.h"
 
+#include "text/jinja/budget.h"
+
 #include <algorithm>
 
 namespace fettle::text::jinja {
@@ -20,6 +22,8 @@ void Marked::append(std::string_view text, std::uint8_t flags)
         m_runs.back().end = m_text.size();
     else
         m_runs.push_back({m_text.size(), flags});
+    if (m_runs.size() > kMaxRuns)
+        throw TemplateError("a text changes between template and messages too often");
 }
 
 void Marked::append(const Marked& other, std::size_t begin, std::size_t end, std::uint8_t addFlags)

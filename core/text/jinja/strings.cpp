@@ -2,7 +2,9 @@
 #include "text/jinja/evaluator.h"
 #include "text/unicode.h"
 
+#include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 #include <functional>
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
@@ -11,6 +13,15 @@
 namespace fettle::text::jinja {
 
 namespace {
+
+constexpr std::size_t kMaxParts = 100'000;
+constexpr std::size_t kMaxStripped = 1000;
+
+void checkParts(std::size_t count)
+{
+    if (count > kMaxParts)
+        throw TemplateError(fmt::format("a text is cut into more than {} parts", kMaxParts));
+}
 
 std::string mapped(std::string_view text, bool upper)
 {
@@ -63,14 +74,6 @@ bool startsWord(char32_t before)
            isPythonSpace(before);
 }
 
-/// Where `part` lies in `text` from `from` on; npos when nowhere. Linear time.
-std::size_t findFrom(const std::string& text, const std::string& part, std::size_t from)
-{
-    const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
-    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data())
-                 : std::string::npos;
-}
-
 std::vector<Marked> splitAtSpace(const Marked& marked, std::int64_t most, bool fromRight)
 {
     const std::string& text = marked.text();
@@ -89,6 +92,7 @@ std::vector<Marked> splitAtSpace(const Marked& marked, std::int64_t most, bool f
             at = next;
         }
         words.emplace_back(start, at);
+        checkParts(words.size());
     }
     std::vector<Marked> out;
     const auto count = static_cast<std::int64_t>(words.size());
@@ -113,6 +117,20 @@ std::vector<Marked> splitAtSpace(const Marked& marked, std::int64_t most, bool f
 
 } // namespace
 
+std::size_t findFrom(const std::string& text, const std::string& part, std::size_t from)
+{
+    const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data())
+                 : std::string::npos;
+}
+
+void checkSearch(std::size_t text, std::size_t part)
+{
+    // Searching from the right takes text times part in the worst case.
+    if (part > 64 && text / 64 > kMaxParts * 64 / part)
+        throw TemplateError("a long text is looked for in a long text");
+}
+
 std::size_t codePoints(std::string_view text)
 {
     std::size_t count = 0;
@@ -124,6 +142,8 @@ std::size_t codePoints(std::string_view text)
 Marked stripped(const Marked& marked, const Marked* characters, bool left, bool right)
 {
     const std::string_view text = marked.text();
+    if (characters && characters->size() > kMaxStripped)
+        throw TemplateError(fmt::format("strip takes at most {} characters", kMaxStripped));
     const auto gone = [&](char32_t c, std::string_view bytes) {
         if (!characters)
             return isPythonSpace(c);
@@ -236,6 +256,7 @@ std::vector<Marked> split(const Marked& marked, const Marked* separator, std::in
     const std::string& text = marked.text();
     std::vector<std::size_t> found;
     if (fromRight) {
+        checkSearch(text.size(), separator->size());
         std::size_t end = text.size();
         while (most < 0 || static_cast<std::int64_t>(found.size()) < most) {
             const auto at = end < separator->size()
@@ -243,9 +264,11 @@ std::vector<Marked> split(const Marked& marked, const Marked* separator, std::in
                                 : text.rfind(separator->text(), end - separator->size());
             if (at == std::string::npos)
                 break;
-            found.insert(found.begin(), at);
+            found.push_back(at);
+            checkParts(found.size());
             end = at;
         }
+        std::reverse(found.begin(), found.end());
     } else {
         std::size_t at = 0;
         while (most < 0 || static_cast<std::int64_t>(found.size()) < most) {
@@ -253,6 +276,7 @@ std::vector<Marked> split(const Marked& marked, const Marked* separator, std::in
             if (at == std::string::npos)
                 break;
             found.push_back(at);
+            checkParts(found.size());
             at += separator->size();
         }
     }
@@ -281,6 +305,7 @@ std::vector<Marked> splitLines(const Marked& marked)
         if (c == '\r' && at < text.size() && text[at] == '\n')
             ++at;
         out.push_back(marked.part(last, start));
+        checkParts(out.size());
         last = at;
     }
     if (last < text.size())
