@@ -12,6 +12,16 @@ struct ExportOptions
     std::string run, kind, to;
 };
 
+std::string proofInWords(const Json& proof)
+{
+    return fmt::format(
+        "Read back and compared on {}: largest difference of a logit {:.2g} (allowed {:.2g}), "
+        "perplexity {:.5g} before and {:.5g} after.",
+        counted(proof.value("texts", std::int64_t{0}), "text"),
+        proof.value("largestLogitDifference", 0.0), proof.value("limit", 0.0),
+        proof.value("perplexityBefore", 0.0), proof.value("perplexityAfter", 0.0));
+}
+
 Outcome exportRun(Session& session, const ExportOptions& options)
 {
     if (options.kind != "peft" && options.kind != "merged")
@@ -44,8 +54,7 @@ Outcome exportRun(Session& session, const ExportOptions& options)
             counted(static_cast<std::int64_t>(result.value("files", Json::array()).size()), "file"),
             humanBytes(result.value("bytes", std::uint64_t{0}))));
         if (result.contains("proof"))
-            printLine("Proof: " +
-                      result["proof"].dump(-1, ' ', false, Json::error_handler_t::replace));
+            printLine(proofInWords(result["proof"]));
     }
     return outcome->exit();
 }

@@ -6,7 +6,7 @@ bin="$1/bin/ui_shots"
 out="$2"
 for scale in 1 2; do
     size=1280x800
-    [ "$scale" = 2 ] && size=2560x1600
+    [ "$scale" = 2 ] && size=2560x1440
     for look in light dark; do
         QT_SCALE_FACTOR=$scale xvfb-run -a -s "-screen 0 ${size}x24" \
             "$bin" "$out/x$scale" "$look"

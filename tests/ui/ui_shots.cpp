@@ -5,6 +5,7 @@
 #include <QDoubleSpinBox>
 #include <QLabel>
 #include <QListWidget>
+#include <QScreen>
 #include <QTabWidget>
 
 using namespace fettle;
@@ -62,7 +63,7 @@ int live(const QString& folder, qint64 step)
         return 4;
     }
     MainWindow window(*workspace);
-    window.resize(1280, 800);
+    window.resize(window.screen()->availableGeometry().size());
     window.show();
     window.go("runs");
     waitReady(window, "runsContinueButton", 30000);
@@ -157,7 +158,7 @@ int main(int argc, char** argv)
         return 4;
     }
     MainWindow window(*workspace);
-    window.resize(1280, 800);
+    window.resize(window.screen()->availableGeometry().size());
     window.show();
     if (!QTest::qWaitForWindowExposed(&window))
         return 4;

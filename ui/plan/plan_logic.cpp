@@ -190,15 +190,6 @@ void PlanPlace::showMethod()
                 editor->setZeroWords(tr("recommended: %1").arg(number(spec.learningRate)));
         }
     }
-    for (SpecForm* form : {m_basic, m_drawer->form()}) {
-        for (const auto& [key, words] : {std::pair{"checks.everySteps", tr("about ten checks")},
-                                         std::pair{"training.maxSteps", tr("no limit")},
-                                         std::pair{"checkpoints.everySteps", tr("at each check")},
-                                         std::pair{"training.clipNorm", tr("off")}}) {
-            if (SpecEditor* editor = form->editor(key))
-                editor->setZeroWords(words);
-        }
-    }
 }
 
 void PlanPlace::showChanged()

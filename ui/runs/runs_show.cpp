@@ -73,10 +73,8 @@ void RunsPlace::showSettings()
             continue;
         const int row = m_settings->rowCount();
         m_settings->insertRow(row);
-        QString value = specValueText(spec, values.value(spec.key));
-        if (!spec.unit.empty())
-            value += ' ' + qs(spec.unit);
-        const QString cells[] = {qs(spec.label), value, qs(spec.help)};
+        const QString cells[] = {qs(spec.label), specValueText(spec, values.value(spec.key)),
+                                 qs(spec.help)};
         for (int i = 0; i < 3; ++i) {
             auto* item = new QTableWidgetItem(cells[i]);
             item->setToolTip(specTip(spec));

@@ -23,16 +23,23 @@ NumberEdit::NumberEdit(QWidget* parent)
     setKeyboardTracking(false);
 }
 
-QString NumberEdit::textFromValue(double value) const
+namespace {
+
+/// A setting's number with no more digits than it has.
+QString plainNumber(double value, const QLocale& locale)
 {
-    QString text = locale().toString(value, 'g', 6);
+    QString text = locale.toString(value, 'g', 6);
     if (std::abs(value) >= 1e-7 && std::abs(value) < 1) {
-        text = locale().toString(value, 'f', 10);
+        text = locale.toString(value, 'f', 10);
         while (text.endsWith('0'))
             text.chop(1);
     }
     return text;
 }
+
+} // namespace
+
+QString NumberEdit::textFromValue(double value) const { return plainNumber(value, locale()); }
 
 double NumberEdit::valueFromText(const QString& text) const
 {
@@ -79,6 +86,7 @@ SpecEditor::SpecEditor(const ParamSpec& spec, const QString& objectName, QWidget
     row->setContentsMargins(0, 0, 0, 0);
     row->addWidget(m_control, 1);
     setFocusProxy(m_control);
+    setZeroWords(specZeroWords(spec));
     setValue(spec.defaultValue);
 }
 
@@ -214,13 +222,31 @@ QString specTip(const ParamSpec& spec)
     return tip;
 }
 
+QString specZeroWords(const ParamSpec& spec)
+{
+    const std::pair<const char*, QString> words[] = {
+        {"checks.everySteps", QObject::tr("about ten checks")},
+        {"training.maxSteps", QObject::tr("no limit")},
+        {"training.learningRate", QObject::tr("recommended")},
+        {"checkpoints.everySteps", QObject::tr("at each check")},
+        {"training.clipNorm", QObject::tr("off")}};
+    for (const auto& [key, text] : words) {
+        if (spec.key == key)
+            return text;
+    }
+    return {};
+}
+
 QString specValueText(const ParamSpec& spec, const Json& value)
 {
+    if (value.is_number() && value.get<double>() == 0 && !specZeroWords(spec).isEmpty())
+        return specZeroWords(spec);
+    const QString unit = spec.unit.empty() ? QString() : ' ' + qs(spec.unit);
     switch (spec.kind) {
     case ParamKind::Integer:
-        return value.is_number() ? count(value.get<std::int64_t>()) : QString();
+        return value.is_number() ? count(value.get<std::int64_t>()) + unit : QString();
     case ParamKind::Real:
-        return value.is_number() ? number(value.get<double>()) : QString();
+        return value.is_number() ? plainNumber(value.get<double>(), QLocale()) + unit : QString();
     case ParamKind::Flag:
         return value.is_boolean() && value.get<bool>() ? QObject::tr("yes") : QObject::tr("no");
     case ParamKind::Choice:

@@ -47,7 +47,10 @@ private:
 
 /// Words of a setting for a tooltip: meaning, term and key, reason of the default, range.
 QString specTip(const ParamSpec& spec);
-/// A value as people read it: words of a choice, yes and no, numbers by the language's rules.
+/// What 0 means in a setting where it is no number ("no limit"); empty elsewhere.
+QString specZeroWords(const ParamSpec& spec);
+/// A value as people read it: words of a choice, yes and no, numbers by the language's rules and
+/// with their unit.
 QString specValueText(const ParamSpec& spec, const Json& value);
 
 /// One row per setting: label, editor, unit; several columns of rows where there is room.
