@@ -6,6 +6,7 @@
 #include "text/metaspace.h"
 #include "text/normalizers.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace fettle::text {
@@ -164,6 +165,98 @@ private:
     Metaspace m_settings;
 };
 
+void replaceAll(std::string& text, std::string_view from, std::string_view to)
+{
+    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
+}
+
+/// English punctuation and short forms without the space that joining put before them.
+void cleanUp(std::string& text)
+{
+    constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    for (const auto& [from, to] : kRules)
+        replaceAll(text, from, to);
+}
+
+class WordPieceDecoder final : public Decoder
+{
+public:
+    WordPieceDecoder(std::string prefix, bool cleanup)
+        : m_prefix(std::move(prefix))
+        , m_cleanup(cleanup)
+    {
+    }
+    void apply(std::vector<std::string>& tokens) const override
+    {
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            if (i > 0 && tokens[i].starts_with(m_prefix))
+                tokens[i].erase(0, m_prefix.size());
+            else if (i > 0)
+                tokens[i].insert(0, " ");
+            if (m_cleanup)
+                cleanUp(tokens[i]);
+        }
+    }
+
+private:
+    std::string m_prefix;
+    bool m_cleanup;
+};
+
+class BpeDecoder final : public Decoder
+{
+public:
+    explicit BpeDecoder(std::string suffix)
+        : m_suffix(std::move(suffix))
+    {
+    }
+    void apply(std::vector<std::string>& tokens) const override
+    {
+        for (std::size_t i = 0; i < tokens.size() && !m_suffix.empty(); ++i)
+            replaceAll(tokens[i], m_suffix, i + 1 == tokens.size() ? "" : " ");
+    }
+
+private:
+    std::string m_suffix;
+};
+
+/// Connectionist temporal classification: repeats become one, the pad token nothing.
+class CtcDecoder final : public Decoder
+{
+public:
+    CtcDecoder(std::string pad, std::string delimiter, bool cleanup)
+        : m_pad(std::move(pad))
+        , m_delimiter(std::move(delimiter))
+        , m_cleanup(cleanup)
+    {
+    }
+    void apply(std::vector<std::string>& tokens) const override
+    {
+        tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+        std::vector<std::string> out;
+        for (std::string& token : tokens) {
+            if (!m_pad.empty())
+                replaceAll(token, m_pad, "");
+            if (m_cleanup) {
+                cleanUp(token);
+                if (!m_delimiter.empty())
+                    replaceAll(token, m_delimiter, " ");
+            }
+            if (!token.empty())
+                out.push_back(std::move(token));
+        }
+        tokens = std::move(out);
+    }
+
+private:
+    std::string m_pad, m_delimiter;
+    bool m_cleanup;
+};
+
 Result<std::unique_ptr<const Decoder>> makeDecoder(const JsonPart& part)
 {
     using Made = std::unique_ptr<const Decoder>;
@@ -197,6 +290,27 @@ Result<std::unique_ptr<const Decoder>> makeDecoder(const JsonPart& part)
         if (!settings)
             return settings.error();
         return Made(new MetaspaceDecoder(*settings));
+    }
+    if (type == "WordPiece") {
+        const auto prefix = part.text("prefix", "##");
+        const auto cleanup = part.flag("cleanup", true);
+        if (!prefix || !cleanup)
+            return part.badKinds();
+        return Made(new WordPieceDecoder(*prefix, *cleanup));
+    }
+    if (type == "BPEDecoder") {
+        const auto suffix = part.text("suffix", "</w>");
+        if (!suffix)
+            return part.badKinds();
+        return Made(new BpeDecoder(*suffix));
+    }
+    if (type == "CTC") {
+        const auto pad = part.text("pad_token", "<pad>"),
+                   delimiter = part.text("word_delimiter_token", "|");
+        const auto cleanup = part.flag("cleanup", true);
+        if (!pad || !delimiter || !cleanup)
+            return part.badKinds();
+        return Made(new CtcDecoder(*pad, *delimiter, *cleanup));
     }
     return part.unknown(fmt::format("the decoder \"{}\"", type));
 }

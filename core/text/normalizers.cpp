@@ -1,5 +1,8 @@
 #include "text/normalizers.h"
 
+#include "base/text.h"
+#include "text/bert_normalizer.h"
+#include "text/byte_level.h"
 #include "text/json_parts.h"
 #include "text/regex.h"
 #include "text/unicode.h"
@@ -7,6 +10,7 @@
 #include <fmt/format.h>
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
 
 namespace fettle::text {
 
@@ -91,6 +95,83 @@ private:
     Replacement m_replacement;
 };
 
+/// White space off the ends.
+class StripEnds final : public Normalizer
+{
+public:
+    StripEnds(bool left, bool right)
+        : m_left(left)
+        , m_right(right)
+    {
+    }
+    void apply(std::string& text) const override
+    {
+        std::size_t begin = 0, end = text.size();
+        while (m_left && begin < end) {
+            std::size_t next = begin;
+            if (!isClass(decodeValid(text.data(), next), kSpace))
+                break;
+            begin = next;
+        }
+        while (m_right && end > begin) {
+            std::size_t length = 0;
+            if (!isClass(lastCodePoint(std::string_view(text).substr(0, end), length), kSpace))
+                break;
+            end -= length;
+        }
+        text = text.substr(begin, end - begin);
+    }
+
+private:
+    bool m_left, m_right;
+};
+
+/// Character by character: 0 drops one, another value replaces it.
+class CharacterMap final : public Normalizer
+{
+public:
+    explicit CharacterMap(char32_t (*map)(char32_t))
+        : m_map(map)
+    {
+    }
+    void apply(std::string& text) const override
+    {
+        std::string out;
+        out.reserve(text.size());
+        for (std::size_t at = 0; at < text.size();) {
+            const char32_t c = decodeValid(text.data(), at);
+            if (c == 0)
+                out += '\0';
+            else if (const char32_t mapped = m_map(c))
+                appendUtf8(out, mapped);
+        }
+        text = std::move(out);
+    }
+
+private:
+    char32_t (*m_map)(char32_t);
+};
+
+char32_t withoutMarks(char32_t c) { return isClass(c, kMark) ? 0 : c; }
+
+/// The rules of "nmt": control characters go, odd spaces become spaces.
+char32_t nmt(char32_t c)
+{
+    if ((c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F ||
+        c == 0x8F || c == 0x9F)
+        return 0;
+    const bool space = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 ||
+                       (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                       c == 0xFEFF || c == 0xFFFD;
+    return space ? U' ' : c;
+}
+
+class ByteLevelForm final : public Normalizer
+{
+public:
+    void apply(std::string& text) const override { text = toByteLevel(text); }
+};
+
 Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
 {
     const std::string type = part.type();
@@ -131,6 +212,28 @@ Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
             return replacement.error();
         out.push_back(std::make_unique<Replace>(*std::move(replacement)));
         return part.onlyKeys({"type", "pattern", "content"});
+    }
+    if (type == "Strip") {
+        const auto left = part.flag("strip_left", true), right = part.flag("strip_right", true);
+        if (!left || !right)
+            return part.badKinds();
+        out.push_back(std::make_unique<StripEnds>(*left, *right));
+        return part.onlyKeys({"type", "strip_left", "strip_right"});
+    }
+    if (type == "StripAccents" || type == "Nmt") {
+        out.push_back(std::make_unique<CharacterMap>(type == "Nmt" ? nmt : withoutMarks));
+        return part.onlyKeys({"type"});
+    }
+    if (type == "ByteLevel") {
+        out.push_back(std::make_unique<ByteLevelForm>());
+        return part.onlyKeys({"type"});
+    }
+    if (type == "BertNormalizer" || type == "Precompiled") {
+        auto made = type == "Precompiled" ? makePrecompiled(part) : makeBertNormalizer(part);
+        if (!made)
+            return made.error();
+        out.push_back(*std::move(made));
+        return {};
     }
     return part.unknown(fmt::format("the normalizer \"{}\"", type));
 }

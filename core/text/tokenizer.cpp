@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/tokenizer_json.h"
+#include "text/vocab_files.h"
 
 namespace fettle::text {
 
@@ -23,19 +24,6 @@ Result<Json> readOptional(const fs::path& path)
         return Error{ErrorCode::InvalidInput, "this is not an object", path.filename().string(),
                      "Fetch the tokenizer's files again"};
     return json;
-}
-
-/// "content" of a token that is written as string or object; "" when there is none.
-std::string tokenText(const Json& config, const char* key)
-{
-    const auto found = config.find(key);
-    if (found == config.end())
-        return {};
-    if (found->is_string())
-        return found->get<std::string>();
-    if (found->is_object() && found->contains("content") && (*found)["content"].is_string())
-        return (*found)["content"].get<std::string>();
-    return {};
 }
 
 /// tokenizer_config.json names the roles; special_tokens_map.json is asked last.
@@ -71,13 +59,10 @@ bool isTrue(const Json& config, const char* key)
     return found != config.end() && found->is_boolean() && found->get<bool>();
 }
 
-Result<std::shared_ptr<const Tokenizer>> loadJson(const fs::path& folder, const Json& config,
+Result<std::shared_ptr<const Tokenizer>> fromJson(const Json& json, const Json& config,
                                                   const Json& map)
 {
-    auto json = readJsonFile(folder / "tokenizer.json");
-    if (!json)
-        return json.error();
-    auto tokenizer = JsonTokenizer::fromJson(*json);
+    auto tokenizer = JsonTokenizer::fromJson(json);
     if (!tokenizer)
         return tokenizer.error();
     setRoles(**tokenizer, config, map);
@@ -97,8 +82,10 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const fs::path& folder)
     if (!map)
         return map.error();
     std::error_code ec;
-    if (fs::exists(folder / "tokenizer.json", ec))
-        return loadJson(folder, *config, *map);
+    if (fs::exists(folder / "tokenizer.json", ec)) {
+        const auto json = readJsonFile(folder / "tokenizer.json");
+        return json ? fromJson(*json, *config, *map) : json.error();
+    }
     for (const char* name : {"tokenizer.model", "spiece.model"}) {
         if (!fs::exists(folder / name, ec))
             continue;
@@ -108,11 +95,18 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const fs::path& folder)
         setRoles(**tokenizer, *config, *map);
         return std::shared_ptr<const Tokenizer>(*std::move(tokenizer));
     }
+    const auto older = tokenizerJsonFromVocab(folder, *config, *map);
+    if (!older)
+        return older.error();
+    if (!older->is_null())
+        return fromJson(*older, *config, *map);
     if (fs::exists(folder / "tekken.json", ec))
         return Error{ErrorCode::Unsupported, "tekken.json is not known here", folder.string(),
                      "Put the model's tokenizer.json beside it"};
-    return Error{ErrorCode::NotFound, "the folder has neither tokenizer.json nor tokenizer.model",
-                 folder.string(), "Copy the tokenizer's files of the model into it"};
+    return Error{
+        ErrorCode::NotFound,
+        "the folder has no tokenizer (tokenizer.json, tokenizer.model, vocab.json or vocab.txt)",
+        folder.string(), "Copy the tokenizer's files of the model into it"};
 }
 
 } // namespace fettle::text

@@ -36,8 +36,9 @@ class Tokenizer
 public:
     virtual ~Tokenizer() = default;
 
-    /// Loads the tokenizer of a model folder: tokenizer.json, else tokenizer.model (sentencepiece).
-    /// Errors: NotFound when the folder has neither; InvalidInput, Unsupported naming the part.
+    /// Loads the tokenizer of a model folder: tokenizer.json, else tokenizer.model (sentencepiece),
+    /// else vocab.json with merges.txt, else vocab.txt.
+    /// Errors: NotFound when the folder has none; InvalidInput, Unsupported naming the part.
     static Result<std::shared_ptr<const Tokenizer>> load(const std::filesystem::path& folder);
 
     /// `text` may hold any bytes; ill-formed UTF-8 is treated as U+FFFD.

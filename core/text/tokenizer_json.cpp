@@ -4,7 +4,9 @@
 #include "text/bpe.h"
 #include "text/byte_level.h"
 #include "text/json_parts.h"
+#include "text/unigram.h"
 #include "text/word_cache.h"
+#include "text/word_models.h"
 
 #include <atomic>
 #include <fmt/format.h>
@@ -19,19 +21,38 @@ std::uint64_t nextNumber()
     return ++last;
 }
 
+template<typename Model>
+Result<std::unique_ptr<TokenModel>> made(Result<std::unique_ptr<Model>> model)
+{
+    if (!model)
+        return model.error();
+    return std::unique_ptr<TokenModel>(*std::move(model));
+}
+
 /// A model without "type" comes from old files and is told by its keys.
-Result<std::unique_ptr<BpeModel>> readModel(const Json& json)
+Result<std::unique_ptr<TokenModel>> readModel(const Json& json)
 {
     const JsonPart part(json, "/model");
     if (!json.is_object())
         return part.invalid("the file has no model");
     std::string type = part.type();
-    if (type.empty() && !json.contains("type") && json.contains("merges"))
-        type = "BPE";
-    if (type != "BPE")
-        return part.unknown(type.empty() ? "a model without type"
-                                         : fmt::format("the model \"{}\"", type));
-    return BpeModel::fromJson(json);
+    if (type.empty() && !json.contains("type")) {
+        type = json.contains("merges")                              ? "BPE"
+               : json.contains("continuing_subword_prefix")         ? "WordPiece"
+               : json.contains("vocab") && json["vocab"].is_array() ? "Unigram"
+               : json.contains("vocab")                             ? "WordLevel"
+                                                                    : "";
+    }
+    if (type == "BPE")
+        return made(BpeModel::fromJson(json));
+    if (type == "Unigram")
+        return made(UnigramModel::fromJson(json));
+    if (type == "WordPiece")
+        return made(WordPieceModel::fromJson(json));
+    if (type == "WordLevel")
+        return made(WordLevelModel::fromJson(json));
+    return part.unknown(type.empty() ? "a model without type"
+                                     : fmt::format("the model \"{}\"", type));
 }
 
 } // namespace
@@ -66,7 +87,8 @@ Result<std::shared_ptr<JsonTokenizer>> JsonTokenizer::fromJson(const Json& json)
     if (!added)
         return added.error();
     out->m_added = *std::move(added);
-    (*model)->forbidWhole(out->m_added.specialFlags());
+    if (auto* bpe = dynamic_cast<BpeModel*>(model->get()))
+        bpe->forbidWhole(out->m_added.specialFlags());
     out->m_model = *std::move(model);
     auto pre = readPreTokenizers(file.child("pre_tokenizer"));
     if (!pre)

@@ -5,11 +5,13 @@ Run: python tests/oracles/make_text_goldens.py [starter.gguf]
 With the starter model's GGUF file the goldens of its full vocabulary are made too.
 """
 
+import base64
 import datetime
 import io
 import json
 import pathlib
 import sys
+import tempfile
 
 import jinja2
 import jinja2.ext
@@ -167,6 +169,105 @@ def variants():
     return out
 
 
+def charsmap(rules):
+    """precompiled_charsmap of a sentencepiece model with these rules (lines "from TAB to" in hexadecimal)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as table:
+        table.write(rules)
+        table.flush()
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(["a b c d e f g"] * 9), model_writer=model, vocab_size=12,
+                                                 normalization_rule_tsv=table.name, minloglevel=2)
+
+    def fields(data):
+        at = 0
+
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = data[at]
+                at += 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+        while at < len(data):
+            key = varint()
+            size = varint() if key & 7 in (0, 2) else 4
+            if key & 7 == 2:
+                yield key >> 3, data[at:at + size]
+            if key & 7 != 0:
+                at += size
+    spec = dict(fields(model.getvalue()))[3]
+    return base64.b64encode(dict(fields(spec))[2]).decode()
+
+
+def model_variants():
+    """Models other than BPE, and the parts that their families use."""
+    out = {}
+    mask = AddedToken("[MASK]", lstrip=True, special=True)
+    for lower, strip in ((True, None), (False, None), (False, True)):
+        bert = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        bert.normalizer = normalizers.BertNormalizer(lowercase=lower, strip_accents=strip)
+        bert.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        bert.train_from_iterator(corpus(), trainers.WordPieceTrainer(vocab_size=420, limit_alphabet=150, show_progress=False,
+                                                                     special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", mask]))
+        bert.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+        bert.decoder = decoders.WordPiece()
+        out[f"bert, lower {lower}, strip {strip}"] = bert
+
+    rules = "41\t61\n42\t62\nE9\t65\n65 301\t65\nFB01\t66 69\n3000\t20\n1F642\t3A 29\n"
+    trainer = dict(vocab_size=330, show_progress=False, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], unk_token="<unk>")
+    for fallback in (False, True):
+        unigram = Tokenizer(models.Unigram())
+        unigram.normalizer = normalizers.Sequence([normalizers.from_charsmap(charsmap(rules)) if hasattr(normalizers, "from_charsmap")
+                                                   else normalizers.Precompiled(base64.b64decode(charsmap(rules))),
+                                                   normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")])
+        unigram.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+        unigram.train_from_iterator(corpus(), trainers.UnigramTrainer(**trainer))
+        data = json.loads(unigram.to_str())
+        # Characters that few texts hold are taken out, so that unknown ones occur.
+        rare = {c for c in "".join(TEXTS) if ord(c) > 0x500}
+        data["model"]["vocab"] = [[t, round(v, 6)] for t, v in data["model"]["vocab"] if not rare & set(t)]
+        data["model"]["unk_id"] = [t for t, _ in data["model"]["vocab"]].index("<unk>")
+        if fallback:
+            data["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+            data["model"]["byte_fallback"] = True
+        unigram = Tokenizer.from_str(json.dumps(data))
+        unigram.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()]) if fallback else decoders.Metaspace()
+        unigram.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> $B", special_tokens=[("<s>", 0), ("</s>", 2)])
+        out[f"unigram, byte_fallback {fallback}"] = unigram
+
+    word_parts = {
+        "whitespace": pre_tokenizers.Whitespace(), "whitespace split": pre_tokenizers.WhitespaceSplit(),
+        "punctuation": pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()]),
+        "punctuation with the next": pre_tokenizers.Punctuation("merged_with_next"), "characters": pre_tokenizers.CharDelimiterSplit("o"),
+        "scripts": pre_tokenizers.UnicodeScripts(), "five characters": pre_tokenizers.FixedLength(5)}
+    for name, pre in word_parts.items():
+        words = Tokenizer(models.WordLevel(unk_token="<unk>"))
+        if name == "whitespace":
+            words.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])
+        if name == "whitespace split":
+            words.normalizer = normalizers.Nmt()
+        words.pre_tokenizer = pre
+        words.train_from_iterator([t for t in TEXTS for _ in range(2)], trainers.WordLevelTrainer(vocab_size=400, show_progress=False, special_tokens=["<unk>"]))
+        out["words by " + name] = words
+
+    suffix = train(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"), 340, {"limit_alphabet": 60, "end_of_word_suffix": "</w>"},
+                   pre_tokenizers.BertPreTokenizer(), special=["<unk>"])
+    suffix.decoder = decoders.BPEDecoder()
+    out["clip"] = suffix
+    letters = Tokenizer(models.WordLevel({"<pad>": 0, "|": 1, "<unk>": 2, "e": 3, "a": 4, "l": 5, "o": 6, "'": 7, "m": 8, ".": 9}, unk_token="<unk>"))
+    letters.normalizer = normalizers.Replace(" ", "|")
+    letters.pre_tokenizer = pre_tokenizers.FixedLength(1)
+    letters.decoder = decoders.CTC()
+    out["ctc"] = letters
+    bytes_first = train(models.BPE(), 300, ALPHABET, pre_tokenizers.WhitespaceSplit(), normalizers.ByteLevel(), SPECIAL)
+    bytes_first.decoder = decoders.ByteLevel()
+    out["byte level as normalizer"] = bytes_first
+    return out
+
+
 def text_entry(raw):
     try:
         return {"text": raw.decode("utf-8")}
@@ -221,6 +322,10 @@ def make_tokenizers():
         short = [raw for raw in texts if len(raw) < 110][::2] if len(made) > 12 else [raw for raw in texts if len(raw) < 110]
         made[name] = {"tokenizer": json.loads(tokenizer.to_str()), "cases": encode_cases(tokenizer, short)}
     write("text_variants.json", made)
+    made = {"versions": VERSIONS}
+    for name, tokenizer in model_variants().items():
+        made[name] = {"tokenizer": json.loads(tokenizer.to_str()), "cases": encode_cases(tokenizer, short)}
+    write("text_models.json", made)
 
 
 def make_sentencepiece():

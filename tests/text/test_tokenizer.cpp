@@ -37,20 +37,78 @@ private Q_SLOTS:
 
     void otherPipelinesEqualTheReference_data()
     {
+        QTest::addColumn<QString>("file");
         QTest::addColumn<QString>("name");
-        const Json golden = textGolden("text_variants.json");
-        for (const auto& [name, value] : golden.items()) {
-            if (name != "versions")
-                QTest::newRow(name.c_str()) << QString::fromStdString(name);
+        for (const char* file : {"text_variants.json", "text_models.json"}) {
+            const Json golden = textGolden(file);
+            for (const auto& [name, value] : golden.items()) {
+                if (name != "versions")
+                    QTest::newRow(name.c_str()) << file << QString::fromStdString(name);
+            }
         }
     }
 
     void otherPipelinesEqualTheReference()
     {
+        QFETCH(QString, file);
         QFETCH(QString, name);
-        static const Json golden = textGolden("text_variants.json");
+        const Json golden = textGolden(file.toStdString());
         const Json& variant = golden[name.toStdString()];
         const auto tokenizer = JsonTokenizer::fromJson(variant["tokenizer"]);
+        QVERIFY2(tokenizer, tokenizer ? "" : tokenizer.error().sentence().c_str());
+        for (const Json& entry : variant["cases"]) {
+            const QString wrong = differences(**tokenizer, entry);
+            QVERIFY2(wrong.isEmpty(), qPrintable(wrong));
+        }
+    }
+
+    void olderFilesEqualTheReference_data()
+    {
+        QTest::addColumn<QString>("file");
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<QString>("config");
+        QTest::newRow("vocab.json, merges.txt")
+            << "text_variants.json"
+            << "gpt2 with prefix space"
+            << R"({"add_prefix_space": true, "eos_token": "<|endoftext|>",
+                   "added_tokens_decoder": {"1": {"content": "<|im_start|>", "special": true},
+                                            "2": {"content": "<|im_end|>", "special": true}}})";
+        QTest::newRow("vocab.txt")
+            << "text_models.json"
+            << "bert, lower True, strip None"
+            << R"({"mask_token": {"content": "[MASK]", "lstrip": true}, "added_tokens_decoder": {
+                                          "4": {"content": "[MASK]", "lstrip": true, "special": true, "normalized": true}}})";
+    }
+
+    /// The same vocabulary in the files that came before tokenizer.json.
+    void olderFilesEqualTheReference()
+    {
+        QFETCH(QString, file);
+        QFETCH(QString, name);
+        QFETCH(QString, config);
+        const Json variant = textGolden(file.toStdString())[name.toStdString()];
+        const Json& model = variant["tokenizer"]["model"];
+        QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        writeText(path / "tokenizer_config.json", config.toStdString());
+        if (model["type"] == "BPE") {
+            writeText(path / "vocab.json", model["vocab"].dump());
+            std::string merges = "#version: 0.2\n";
+            for (const auto& merge : model["merges"])
+                merges += merge.is_string() ? merge.get<std::string>() + "\n"
+                                            : merge[0].get<std::string>() + " " +
+                                                  merge[1].get<std::string>() + "\n";
+            writeText(path / "merges.txt", merges);
+        } else {
+            std::vector<std::string> pieces(model["vocab"].size());
+            for (const auto& [piece, id] : model["vocab"].items())
+                pieces[id.get<std::size_t>()] = piece;
+            std::string text;
+            for (const auto& piece : pieces)
+                text += piece + "\n";
+            writeText(path / "vocab.txt", text);
+        }
+        const auto tokenizer = Tokenizer::load(path);
         QVERIFY2(tokenizer, tokenizer ? "" : tokenizer.error().sentence().c_str());
         for (const Json& entry : variant["cases"]) {
             const QString wrong = differences(**tokenizer, entry);
@@ -259,15 +317,15 @@ private Q_SLOTS:
         QTest::addColumn<QString>("value");
         QTest::addColumn<QString>("named");
         QTest::newRow("normalizer") << "/normalizer"
-                                    << "{\"type\": \"BertNormalizer\"}"
-                                    << "BertNormalizer";
+                                    << "{\"type\": \"Transliterate\"}"
+                                    << "Transliterate";
         QTest::newRow("nested normalizer") << "/normalizer"
                                            << "{\"type\": \"Sequence\", \"normalizers\": "
-                                              "[{\"type\": \"NFC\"}, {\"type\": \"Nmt\"}]}"
-                                           << "Nmt";
+                                              "[{\"type\": \"NFC\"}, {\"type\": \"Nmt2\"}]}"
+                                           << "Nmt2";
         QTest::newRow("pre-tokenizer") << "/pre_tokenizer"
-                                       << "{\"type\": \"UnicodeScripts\"}"
-                                       << "UnicodeScripts";
+                                       << "{\"type\": \"Syllables\"}"
+                                       << "Syllables";
         QTest::newRow("key of a part")
             << "/pre_tokenizer"
             << "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"magic\": 1}"
@@ -276,11 +334,11 @@ private Q_SLOTS:
                                         << "{\"type\": \"Other\"}"
                                         << "Other";
         QTest::newRow("decoder") << "/decoder"
-                                 << "{\"type\": \"CTC\"}"
-                                 << "CTC";
+                                 << "{\"type\": \"Beam\"}"
+                                 << "Beam";
         QTest::newRow("model") << "/model/type"
-                               << "\"Unigram\""
-                               << "Unigram";
+                               << "\"Neural\""
+                               << "Neural";
         QTest::newRow("dropout") << "/model/dropout"
                                  << "0.1"
                                  << "dropout";
@@ -313,6 +371,18 @@ private Q_SLOTS:
         QTest::newRow("added token") << "/added_tokens"
                                      << "[{\"id\": 5000, \"content\": \"x y\"}]"
                                      << "5000";
+        QTest::newRow("scores")
+            << "/model"
+            << "{\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"a\", null]]}"
+            << "pieces and scores";
+        QTest::newRow("unknown piece")
+            << "/model"
+            << "{\"type\": \"Unigram\", \"unk_id\": 3, \"vocab\": [[\"a\", 0]]}"
+            << "unk_id";
+        QTest::newRow("table of characters")
+            << "/normalizer"
+            << "{\"type\": \"Precompiled\", \"precompiled_charsmap\": \"////AAAA\"}"
+            << "damaged";
         QTest::newRow("template")
             << "/post_processor"
             << "{\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": "
