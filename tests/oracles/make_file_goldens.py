@@ -39,10 +39,14 @@ def quantised(kind, blocks=3):
     raw = rng.integers(0, 256, (blocks, size), dtype=np.uint8)
     half = lambda: rng.normal(0, 0.1, (blocks, 1)).astype(np.float16).view(np.uint8)
     name = kind.name
-    if name in ("Q4_0", "Q5_0", "Q8_0"):
+    if name in ("Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "IQ4_XS"):
         raw[:, 0:2] = half()
     elif name in ("Q4_1", "Q5_1", "Q4_K", "Q5_K"):
         raw[:, 0:2], raw[:, 2:4] = half(), half()
+    elif name == "Q2_K":
+        raw[:, 80:82], raw[:, 82:84] = half(), half()
+    elif name == "Q3_K":
+        raw[:, 108:110] = half()
     elif name == "Q6_K":
         raw[:, 208:210] = half()
     elif name == "F16":
@@ -154,7 +158,8 @@ def main():
             safetensors_case([("x", "F16", [3])], {}),
         ],
         "blocks": [quantised(k) for k in (kinds.F32, kinds.F16, kinds.BF16, kinds.Q4_0, kinds.Q4_1, kinds.Q5_0,
-                                          kinds.Q5_1, kinds.Q8_0, kinds.Q4_K, kinds.Q5_K, kinds.Q6_K)],
+                                          kinds.Q5_1, kinds.Q8_0, kinds.Q2_K, kinds.Q3_K, kinds.Q4_K, kinds.Q5_K, kinds.Q6_K,
+                                          kinds.IQ4_NL, kinds.IQ4_XS)],
     }
     (GOLDEN / "files.json").write_text(json.dumps(golden, indent=1) + "\n")
     tiny_llama()

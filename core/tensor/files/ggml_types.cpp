@@ -10,23 +10,23 @@ namespace fettle::tensor {
 namespace {
 
 constexpr std::array<GgmlTypeInfo, 34> kTypes{{
-    {0, "F32", 1, 4, true},          {1, "F16", 1, 2, true},
-    {2, "Q4_0", 32, 18, true},       {3, "Q4_1", 32, 20, true},
-    {6, "Q5_0", 32, 22, true},       {7, "Q5_1", 32, 24, true},
-    {8, "Q8_0", 32, 34, true},       {9, "Q8_1", 32, 36, false},
-    {10, "Q2_K", 256, 84, false},    {11, "Q3_K", 256, 110, false},
-    {12, "Q4_K", 256, 144, true},    {13, "Q5_K", 256, 176, true},
-    {14, "Q6_K", 256, 210, true},    {16, "IQ2_XXS", 256, 66, false},
-    {17, "IQ2_XS", 256, 74, false},  {18, "IQ3_XXS", 256, 98, false},
-    {19, "IQ1_S", 256, 50, false},   {20, "IQ4_NL", 32, 18, false},
-    {21, "IQ3_S", 256, 110, false},  {22, "IQ2_S", 256, 82, false},
-    {23, "IQ4_XS", 256, 136, false}, {24, "I8", 1, 1, false},
-    {25, "I16", 1, 2, false},        {26, "I32", 1, 4, false},
-    {27, "I64", 1, 8, false},        {28, "F64", 1, 8, true},
-    {29, "IQ1_M", 256, 56, false},   {30, "BF16", 1, 2, true},
-    {34, "TQ1_0", 256, 54, false},   {35, "TQ2_0", 256, 66, false},
-    {39, "MXFP4", 32, 17, false},    {40, "NVFP4", 64, 36, false},
-    {41, "Q1_0", 128, 18, false},    {42, "Q2_0", 64, 18, false},
+    {0, "F32", 1, 4, true},         {1, "F16", 1, 2, true},
+    {2, "Q4_0", 32, 18, true},      {3, "Q4_1", 32, 20, true},
+    {6, "Q5_0", 32, 22, true},      {7, "Q5_1", 32, 24, true},
+    {8, "Q8_0", 32, 34, true},      {9, "Q8_1", 32, 36, false},
+    {10, "Q2_K", 256, 84, true},    {11, "Q3_K", 256, 110, true},
+    {12, "Q4_K", 256, 144, true},   {13, "Q5_K", 256, 176, true},
+    {14, "Q6_K", 256, 210, true},   {16, "IQ2_XXS", 256, 66, false},
+    {17, "IQ2_XS", 256, 74, false}, {18, "IQ3_XXS", 256, 98, false},
+    {19, "IQ1_S", 256, 50, false},  {20, "IQ4_NL", 32, 18, true},
+    {21, "IQ3_S", 256, 110, false}, {22, "IQ2_S", 256, 82, false},
+    {23, "IQ4_XS", 256, 136, true}, {24, "I8", 1, 1, false},
+    {25, "I16", 1, 2, false},       {26, "I32", 1, 4, false},
+    {27, "I64", 1, 8, false},       {28, "F64", 1, 8, true},
+    {29, "IQ1_M", 256, 56, false},  {30, "BF16", 1, 2, true},
+    {34, "TQ1_0", 256, 54, false},  {35, "TQ2_0", 256, 66, false},
+    {39, "MXFP4", 32, 17, false},   {40, "NVFP4", 64, 36, false},
+    {41, "Q1_0", 128, 18, false},   {42, "Q2_0", 64, 18, false},
 }};
 
 using Byte = std::uint8_t;
@@ -154,6 +154,60 @@ void blockQ6_K(const Byte* b, float* y)
     }
 }
 
+void blockQ2_K(const Byte* b, float* y)
+{
+    const float d = half(b + 80), dmin = half(b + 82);
+    const Byte* qs = b + 16;
+    for (int i = 0; i < 256; ++i) {
+        const Byte sc = b[i / 16];
+        const int q = qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+        const float scale = d * static_cast<float>(sc & 15),
+                    min = dmin * static_cast<float>(sc >> 4);
+        y[i] = scale * static_cast<float>(q) - min;
+    }
+}
+
+/// The third bit of a quant lies in the 32 bytes in front; where it is not set, 4 is subtracted.
+void blockQ3_K(const Byte* b, float* y)
+{
+    const float d = half(b + 108);
+    const Byte *qh = b, *qs = b + 32, *scales = b + 96;
+    for (int i = 0; i < 256; ++i) {
+        const int k = i / 16, part = i / 128, shift = i % 128 / 32;
+        const int low = k < 8 ? scales[k] & 15 : scales[k - 8] >> 4;
+        const int high = scales[8 + k % 4] >> (k / 4 * 2) & 3;
+        const int bits = qs[part * 32 + i % 32] >> (shift * 2) & 3;
+        const int third = qh[i % 32] >> (part * 4 + shift) & 1;
+        const float scale = d * static_cast<float>((low | high << 4) - 32);
+        y[i] = scale * static_cast<float>(bits - (third ? 0 : 4));
+    }
+}
+
+/// What the 16 values of a quant of IQ4_NL and IQ4_XS stand for.
+constexpr std::array<float, 16> kUneven{-127, -104, -83, -65, -49, -35, -22, -10,
+                                        1,    13,   25,  38,  53,  69,  89,  113};
+
+void unevenGroup(float scale, const Byte* qs, float* y)
+{
+    for (int j = 0; j < 16; ++j) {
+        y[j] = scale * kUneven[qs[j] & 15];
+        y[j + 16] = scale * kUneven[qs[j] >> 4];
+    }
+}
+
+void blockIQ4_NL(const Byte* b, float* y) { unevenGroup(half(b), b + 2, y); }
+
+void blockIQ4_XS(const Byte* b, float* y)
+{
+    const float d = half(b);
+    const unsigned high = u16(b + 2);
+    for (int g = 0; g < 8; ++g) {
+        const int low = b[4 + g / 2] >> (g % 2 * 4) & 15;
+        const int scale = (low | static_cast<int>(high >> (2 * g) & 3) << 4) - 32;
+        unevenGroup(d * static_cast<float>(scale), b + 8 + 16 * g, y + 32 * g);
+    }
+}
+
 template<class Block>
 void blocks(const GgmlTypeInfo& type, const Byte* at, float* out, std::uint64_t count, Block block)
 {
@@ -234,6 +288,18 @@ Result<void> dequantise(std::uint32_t type, std::span<const std::byte> bytes, fl
         break;
     case GgmlType::Q8_0:
         blocks(*info, at, out, count, blockQ8_0);
+        break;
+    case GgmlType::Q2_K:
+        blocks(*info, at, out, count, blockQ2_K);
+        break;
+    case GgmlType::Q3_K:
+        blocks(*info, at, out, count, blockQ3_K);
+        break;
+    case GgmlType::IQ4_NL:
+        blocks(*info, at, out, count, blockIQ4_NL);
+        break;
+    case GgmlType::IQ4_XS:
+        blocks(*info, at, out, count, blockIQ4_XS);
         break;
     case GgmlType::Q4_K:
         blocks(*info, at, out, count, blockQ4_K);
