@@ -59,7 +59,7 @@ Answers answersOf(model::Decoder& decoder, const std::vector<std::vector<std::in
         out.logits.push_back(decoder.logits(hidden));
         tensor::HeadLossInfo info;
         const std::vector<std::int64_t> labels(tokens.ids.begin() + 1, tokens.ids.end());
-        tensor::headLoss(hidden.narrow(0, 0, tokens.size() - 1), decoder.headWeight, labels, 1.0, info);
+        decoder.loss(hidden.narrow(0, 0, tokens.size() - 1), labels, 1.0, info);
         out.nll += info.total();
         out.tokens += tokens.size() - 1;
     }

@@ -15,8 +15,7 @@ public:
             *parameter = parameter->to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
             m_trainable.push_back({name, *parameter, parameter->dim() > 1});
         }
-        if (model.spec.tiedHead)
-            model.headWeight = model.embedding;
+        model.tie();
     }
 
     const std::vector<TrainableTensor>& trainable() const override { return m_trainable; }

@@ -63,7 +63,7 @@ public:
         if (site.weight.scalar_type() == at::kDouble)  // gradient checks in float64
             return site.base(x) + at::mm(at::mm(dropped, a.t()), b.t()) * scale;
         const Tensor bias = site.bias.defined() ? site.bias : at::empty({0}, site.weight.options());
-        return LowRankFunction::apply(x, dropped, a, b, site.weight, bias, scale);
+        return LowRankFunction::apply(x, dropped, a, b, site.matrix(), bias, scale);
     }
     Tensor deltaWeight() const override { return at::mm(b.detach(), a.detach()).mul_(scale); }
 };
@@ -78,8 +78,10 @@ struct LoraSettings
 class LoraAttached final : public Attached
 {
 public:
-    LoraAttached(std::vector<std::pair<model::LinearSite*, std::shared_ptr<LoraTerm>>> terms, LoraSettings settings)
-        : m_terms(std::move(terms)), m_settings(std::move(settings))
+    LoraAttached(std::vector<std::pair<model::LinearSite*, std::shared_ptr<LoraTerm>>> terms, LoraSettings settings,
+                 std::vector<std::string> siteNames)
+        : m_terms(std::move(terms)), m_settings(std::move(settings)), m_siteNames(std::move(siteNames)),
+          m_transposed(m_terms.front().first->transposed)
     {
         for (auto& [site, term] : m_terms) {
             m_trainable.push_back({site->path + ".lora_A.weight", term->a, true});
@@ -102,8 +104,7 @@ public:
                              "Go back to an earlier save point"};
         }
         for (auto& [site, term] : m_terms) {
-            const auto wide = site->weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-            site->weight = (site->weight.to(wide) + term->deltaWeight().to(wide)).to(site->weight.scalar_type());
+            site->addToWeight(term->deltaWeight());
             site->term.reset();
         }
         m_terms.clear();
@@ -113,7 +114,7 @@ public:
     {
         return {{"base_model_name_or_path", baseModel},
                 {"bias", "none"},
-                {"fan_in_fan_out", false},
+                {"fan_in_fan_out", m_transposed},
                 {"inference_mode", true},
                 {"init_lora_weights", true},
                 {"lora_alpha", m_settings.alpha},
@@ -121,22 +122,44 @@ public:
                 {"modules_to_save", nullptr},
                 {"peft_type", "LORA"},
                 {"r", m_settings.rank},
-                {"target_modules", m_settings.targets},
+                {"target_modules", targetModules()},
                 {"task_type", "CAUSAL_LM"},
                 {"use_dora", false},
                 {"use_rslora", false}};
     }
 
 private:
+    /// As PEFT reads them: in a list, "all-linear" would be a module's name.
+    std::vector<std::string> targetModules() const
+    {
+        if (std::ranges::find(m_settings.targets, "all-linear") == m_settings.targets.end())
+            return m_settings.targets;
+        return m_siteNames;
+    }
+
     std::vector<std::pair<model::LinearSite*, std::shared_ptr<LoraTerm>>> m_terms;
     std::vector<TrainableTensor> m_trainable;
     LoraSettings m_settings;
+    std::vector<std::string> m_siteNames;
+    bool m_transposed;
 };
 
 /// A matches the whole path or ends it behind a dot, as PEFT matches target_modules.
 bool matches(const std::string& path, const std::string& target)
 {
     return path == target || path.ends_with("." + target);
+}
+
+/// The last parts of the paths, each once: "q_proj".
+std::vector<std::string> siteNames(model::Decoder& model)
+{
+    std::vector<std::string> names;
+    for (const auto* site : model.sites()) {
+        const auto name = site->path.substr(site->path.rfind('.') + 1);
+        if (std::ranges::find(names, name) == names.end())
+            names.push_back(name);
+    }
+    return names;
 }
 
 /// Kaiming-uniform start with a = sqrt(5): uniform in +-1/sqrt(in), as PEFT starts A.
@@ -183,7 +206,7 @@ MethodSpec Lora::spec() const
     dropout.minimum = 0, dropout.maximum = 0.9;
     ParamSpec targets{"lora.targets", "Where it acts", "target modules", "Which matrices get an add-on.",
                       "All of them learn better than a few.", ParamKind::TextList,
-                      Json{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}};
+                      Json{"all-linear"}};
     spec.parameters = {rank, alpha, dropout, targets};
     return spec;
 }
@@ -200,7 +223,8 @@ Result<std::unique_ptr<Attached>> Lora::attach(model::Decoder& model, const Para
         if (target == settings.targets.end())
             continue;
         used.insert(*target);
-        const auto in = site->weight.size(1), out = site->weight.size(0);
+        const auto matrix = site->matrix();
+        const auto in = matrix.size(1), out = matrix.size(0);
         if (settings.rank > std::min(in, out))
             return Error{ErrorCode::InvalidInput,
                          fmt::format("the add-on size {} is larger than the matrix {} ({} x {})", settings.rank,
@@ -221,11 +245,11 @@ Result<std::unique_ptr<Attached>> Lora::attach(model::Decoder& model, const Para
         if (!used.contains(target))
             return Error{ErrorCode::InvalidInput, fmt::format("no matrix of this model is called \"{}\"", target),
                          "setting lora.targets",
-                         "Use some of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, all-linear"};
+                         fmt::format("Use all-linear or some of: {}", fmt::join(siteNames(model), ", "))};
     }
     if (terms.empty())
         return Error{ErrorCode::InvalidInput, "no matrix is named", "setting lora.targets", "Name at least one"};
-    return std::unique_ptr<Attached>(new LoraAttached(std::move(terms), settings));
+    return std::unique_ptr<Attached>(new LoraAttached(std::move(terms), settings, siteNames(model)));
 }
 
 } // namespace

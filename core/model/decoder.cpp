@@ -1,5 +1,6 @@
 #include "model/decoder.h"
 
+#include "model/rotary.h"
 #include "tensor/torch_pch.h"
 
 #include <cmath>
@@ -8,26 +9,32 @@ namespace fettle::model {
 
 using at::Tensor;
 
+namespace {
+
+struct Turns
+{
+    Tensor cosine, sine; // [T, rotaryDim / 2]
+};
+
+} // namespace
+
 /// What one pass needs besides the weights.
 struct Decoder::Pass
 {
     PassContext context;
-    Tensor cosine, sine;                     // [T, headDim / 2]
-    tensor::Offsets offsets;                 // of the documents; empty when decoding
+    std::vector<std::int64_t> positions;          // of the tokens
+    std::array<std::optional<Turns>, 2> turns;    // of global and of local layers, made when needed
+    tensor::Offsets offsets;                      // of the documents; empty when decoding
     KvCache* cache = nullptr;
     std::span<const std::int64_t> slots;
     bool decoding = false;
 };
 
-at::Tensor LinearSite::base(const Tensor& x) const
+/// q [T, heads, headDim], k and v [T, kvHeads, headDim].
+struct Decoder::Heads
 {
-    return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
-}
-
-at::Tensor LinearSite::forward(const Tensor& x, const PassContext& pass) const
-{
-    return term && termEnabled ? term->forward(*this, x, pass) : base(x);
-}
+    Tensor q, k, v;
+};
 
 void PackedTokens::add(std::span<const std::int32_t> document)
 {
@@ -38,106 +45,264 @@ void PackedTokens::add(std::span<const std::int32_t> document)
     offsets.push_back(size());
 }
 
-std::pair<Tensor, Tensor> Decoder::rotation(const std::vector<std::int64_t>& positions) const
+namespace {
+
+/// Angles in float32, as the reference computes them whatever the model's dtype.
+Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions, c10::Device device)
 {
-    // float32 angles, as the reference computes them whatever the model's dtype
     const auto count = static_cast<std::int64_t>(positions.size());
-    const auto half = static_cast<std::int64_t>(spec.inverseFrequencies.size());
-    Tensor cosine = at::empty({count, half}, at::kFloat), sine = at::empty({count, half}, at::kFloat);
-    float *c = cosine.data_ptr<float>(), *s = sine.data_ptr<float>();
-    const auto multiplier = static_cast<float>(spec.ropeMultiplier);
+    const auto half = static_cast<std::int64_t>(rotary.inverse.size());
+    Turns turns{at::empty({count, half}, at::kFloat), at::empty({count, half}, at::kFloat)};
+    float *c = turns.cosine.data_ptr<float>(), *s = turns.sine.data_ptr<float>();
+    const auto multiplier = static_cast<float>(rotary.multiplier);
     for (std::int64_t t = 0; t < count; ++t) {
         for (std::int64_t j = 0; j < half; ++j) {
-            const float angle = static_cast<float>(positions[static_cast<std::size_t>(t)])
-                                * spec.inverseFrequencies[static_cast<std::size_t>(j)];
+            const float angle = static_cast<float>(positions[static_cast<std::size_t>(t)]) *
+                                rotary.inverse[static_cast<std::size_t>(j)];
             c[t * half + j] = std::cos(angle) * multiplier;
             s[t * half + j] = std::sin(angle) * multiplier;
         }
     }
-    return {cosine.to(device()), sine.to(device())};
+    return {turns.cosine.to(device), turns.sine.to(device)};
 }
 
-Tensor Decoder::attention(Block& block, std::size_t layer, const Tensor& x, Pass& pass)
+Tensor softcapped(const Tensor& x, double cap)
+{
+    return cap > 0 ? at::tanh(x / cap) * cap : x;
+}
+
+} // namespace
+
+Tensor Decoder::normed(const Norm& norm, const Tensor& x) const
+{
+    if (!norm.weight.defined())
+        return x;
+    switch (config.norm) {
+    case NormKind::Rms:
+        return tensor::rmsNorm(x, norm.weight, config.normEps);
+    case NormKind::RmsPlusOne:
+        return tensor::rmsNorm(x, norm.weight + 1, config.normEps);
+    case NormKind::Layer:
+        break;
+    }
+    return at::layer_norm(x, norm.weight.sizes(), norm.weight, norm.bias, config.normEps);
+}
+
+Decoder::Heads Decoder::project(const Block& block, const Tensor& x, const Pass& pass) const
+{
+    const auto count = x.size(0), dim = config.headDim;
+    const auto queries = config.heads * dim, keys = config.kvHeads * dim;
+    Heads heads;
+    if (config.qkv == QkvForm::Apart) {
+        heads = {block.q.forward(x, pass.context), block.k.forward(x, pass.context),
+                 block.v.forward(x, pass.context)};
+    } else {
+        const auto all = block.qkv.forward(x, pass.context);
+        if (config.qkv == QkvForm::PerHead) {
+            const auto parts = all.view({count, config.heads, 3, dim}).unbind(2);
+            return {parts[0], parts[1], parts[2]};
+        }
+        const auto parts = all.split_with_sizes({queries, keys, keys}, 1);
+        heads = {parts[0], parts[1], parts[2]};
+    }
+    if (config.headNorm == HeadNorm::Whole) {
+        heads.q = normed(block.qNorm, heads.q);
+        heads.k = normed(block.kNorm, heads.k);
+    }
+    heads.q = heads.q.reshape({count, config.heads, dim});
+    heads.k = heads.k.reshape({count, config.kvHeads, dim});
+    heads.v = heads.v.reshape({count, config.kvHeads, dim});
+    if (config.headNorm == HeadNorm::PerHead) {
+        heads.q = normed(block.qNorm, heads.q);
+        heads.k = normed(block.kNorm, heads.k);
+    }
+    return heads;
+}
+
+void Decoder::turn(Heads& heads, const LayerConfig& layer, Pass& pass) const
+{
+    if (config.rotaryDim == 0 || !layer.rotary)
+        return;
+    auto& turns = pass.turns[layer.local ? 1 : 0];
+    if (!turns) {
+        std::int64_t longest = 0;
+        for (const auto position : pass.positions)
+            longest = std::max(longest, position + 1);
+        turns = turnsFor(rotaryFor(config, layer.local, longest), pass.positions, device());
+    }
+    for (auto* x : {&heads.q, &heads.k}) {
+        if (config.rotaryDim == config.headDim) {
+            *x = tensor::rope(*x, turns->cosine, turns->sine);
+            continue;
+        }
+        const auto parts = x->split_with_sizes({config.rotaryDim, config.headDim - config.rotaryDim}, -1);
+        *x = at::cat({tensor::rope(parts[0].contiguous(), turns->cosine, turns->sine), parts[1]}, -1);
+    }
+}
+
+Tensor Decoder::attention(const Block& block, std::size_t number, const Tensor& x, Pass& pass)
 {
     const auto count = x.size(0);
-    const auto q = tensor::rope(block.q.forward(x, pass.context).view({count, spec.heads, spec.headDim}), pass.cosine,
-                                pass.sine);
-    const auto k = tensor::rope(block.k.forward(x, pass.context).view({count, spec.kvHeads, spec.headDim}),
-                                pass.cosine, pass.sine);
-    const auto v = block.v.forward(x, pass.context).view({count, spec.kvHeads, spec.headDim});
-    Tensor mixed;                                                               // [T, heads, headDim]
+    const auto& layer = config.layer[number];
+    auto heads = project(block, x, pass);
+    turn(heads, layer, pass);
+    const tensor::AttentionShape shape{config.scaleOfLayer(static_cast<std::int64_t>(number)),
+                                       layer.window, config.attentionSoftcap};
+    Tensor mixed; // [T, heads, headDim]
     if (pass.cache) {
-        auto& keys = pass.cache->keys[layer];
-        auto& values = pass.cache->values[layer];
+        auto& keys = pass.cache->keys[number];
+        auto& values = pass.cache->values[number];
         for (std::size_t d = 0; d < pass.slots.size(); ++d) {
             const auto begin = pass.decoding ? static_cast<std::int64_t>(d) : pass.offsets[d];
             const auto length = pass.decoding ? 1 : pass.offsets[d + 1] - begin;
-            const auto at_ = pass.decoding ? pass.cache->lengths[static_cast<std::size_t>(pass.slots[d])] : 0;
-            keys[pass.slots[d]].narrow(0, at_, length).copy_(k.narrow(0, begin, length));
-            values[pass.slots[d]].narrow(0, at_, length).copy_(v.narrow(0, begin, length));
+            const auto filled =
+                pass.decoding ? pass.cache->lengths[static_cast<std::size_t>(pass.slots[d])] : 0;
+            keys[pass.slots[d]].narrow(0, filled, length).copy_(heads.k.narrow(0, begin, length));
+            values[pass.slots[d]].narrow(0, filled, length).copy_(heads.v.narrow(0, begin, length));
         }
         if (pass.decoding) {
             std::vector<std::int64_t> lengths;
             for (const auto slot : pass.slots)
                 lengths.push_back(pass.cache->lengths[static_cast<std::size_t>(slot)] + 1);
-            mixed = tensor::cachedAttention(q.contiguous(), keys, values, pass.slots, lengths, spec.attentionScale,
-                                            spec.window);
+            mixed = tensor::cachedAttention(heads.q.contiguous(), keys, values, pass.slots, lengths,
+                                            shape);
         }
     }
     if (!mixed.defined())
-        mixed = tensor::packedAttention(q, k, v, pass.offsets, spec.attentionScale, spec.window);
-    return block.o.forward(mixed.view({count, spec.heads * spec.headDim}), pass.context);
+        mixed = tensor::packedAttention(heads.q, heads.k, heads.v, pass.offsets, shape);
+    return block.o.forward(mixed.reshape({count, config.heads * config.headDim}), pass.context);
 }
 
-Tensor Decoder::run(const std::vector<std::int64_t>& ids, Pass& pass)
+Tensor Decoder::activated(const Tensor& gate, const Tensor& up) const
 {
-    const auto index = at::tensor(ids, at::kLong).to(device());
-    auto h = at::embedding(embedding, index, spec.paddingId);                   // [T, hidden]
-    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
-        auto& block = blocks[layer];
-        h = h + attention(block, layer, tensor::rmsNorm(h, block.inputNorm, spec.normEps), pass);
-        const auto n = tensor::rmsNorm(h, block.postNorm, spec.normEps);
-        const auto mlp = tensor::siluGate(block.gate.forward(n, pass.context), block.up.forward(n, pass.context));
-        h = h + block.down.forward(mlp, pass.context);
+    const auto& name = config.activation;
+    if (name == "silu" && up.defined())
+        return tensor::siluGate(gate, up);
+    Tensor out;
+    if (name == "silu")
+        out = at::silu(gate);
+    else if (name == "gelu")
+        out = at::gelu(gate);
+    else if (name == "gelu_tanh")
+        out = at::gelu(gate, "tanh");
+    else if (name == "quick_gelu")
+        out = gate * at::sigmoid(gate * 1.702);
+    else if (name == "relu2")
+        out = at::relu(gate).square();
+    else
+        out = at::relu(gate);
+    return up.defined() ? out * up : out;
+}
+
+Tensor Decoder::feedForward(const Block& block, const Tensor& x, const PassContext& pass) const
+{
+    if (block.gateUp.exists()) {
+        const auto halves = block.gateUp.forward(x, pass).chunk(2, -1);
+        return block.down.forward(activated(halves[0], halves[1]), pass);
     }
-    return tensor::rmsNorm(h, finalNorm, spec.normEps);
+    const auto up = block.up.forward(x, pass);
+    if (!block.gate.exists())
+        return block.down.forward(activated(up, {}), pass);
+    return block.down.forward(activated(block.gate.forward(x, pass), up), pass);
+}
+
+/// Each token goes to the experts of its largest router probabilities and their outputs are summed
+/// by these. Source: Jiang et al. 2024, "Mixtral of Experts", section 2.1.
+Tensor Decoder::mixture(const Block& block, const Tensor& x, const PassContext& pass) const
+{
+    const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const auto probabilities = at::softmax(block.router.forward(x, pass), -1, wide);
+    auto [weights, picked] = probabilities.topk(config.experts.perToken, -1); // [T, perToken]
+    if (config.experts.normalise)
+        weights = weights / weights.sum(-1, /*keepdim=*/true);
+    weights = weights.to(x.scalar_type());
+    Tensor out = at::zeros_like(x);
+    for (std::size_t e = 0; e < block.experts.size(); ++e) {
+        const auto where = (picked == static_cast<std::int64_t>(e)).nonzero(); // [tokens, 2]
+        if (where.size(0) == 0)
+            continue;
+        const auto rows = where.select(1, 0), rank = where.select(1, 1);
+        const auto& expert = block.experts[e];
+        const auto in = x.index_select(0, rows);
+        const auto h = expert.down.forward(
+            activated(expert.gate.forward(in, pass), expert.up.forward(in, pass)), pass);
+        out = out.index_add(0, rows, h * weights.index({rows, rank}).unsqueeze(1));
+    }
+    return out;
+}
+
+Tensor Decoder::inner(const Block& block, const Tensor& x, const PassContext& pass) const
+{
+    return block.experts.empty() ? feedForward(block, x, pass) : mixture(block, x, pass);
+}
+
+Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
+                    Pass& pass)
+{
+    const auto index = [&](const std::vector<std::int64_t>& values) {
+        return at::tensor(values, at::kLong).to(device());
+    };
+    pass.positions = places;
+    // The row of the padding token gets no gradient as an input, as in the reference.
+    const auto padding = config.padId && *config.padId < config.vocab ? *config.padId : -1;
+    auto h = at::embedding(embedding, index(ids), padding); // [T, hidden]
+    if (config.embeddingScale != 1)
+        h = h * config.embeddingScale;
+    if (config.learnedPositions)
+        h = h + at::embedding(positions, index(places));
+    const auto add = [&](const Tensor& to, const Tensor& part) {
+        return config.residualScale == 1 ? to + part : to + part * config.residualScale;
+    };
+    for (std::size_t number = 0; number < blocks.size(); ++number) {
+        auto& block = blocks[number];
+        const auto n = normed(block.attentionNorm, h);
+        const auto mixed = normed(block.afterAttention, attention(block, number, n, pass));
+        if (config.parallelBlock) {
+            const auto& in = block.mlpNorm.weight.defined() ? normed(block.mlpNorm, h) : n;
+            h = add(add(h, mixed), inner(block, in, pass.context));
+            continue;
+        }
+        h = add(h, mixed);
+        h = add(h, normed(block.afterMlp, inner(block, normed(block.mlpNorm, h), pass.context)));
+    }
+    return normed(finalNorm, h);
 }
 
 Tensor Decoder::hidden(const PackedTokens& tokens, const PassContext& context)
 {
     Pass pass;
     pass.context = context;
-    std::tie(pass.cosine, pass.sine) = rotation(tokens.positions);
     pass.offsets = tokens.offsets;
-    return run(tokens.ids, pass);
+    return run(tokens.ids, tokens.positions, pass);
 }
 
-Tensor Decoder::prefill(const PackedTokens& tokens, KvCache& cache, std::span<const std::int64_t> slots)
+Tensor Decoder::prefill(const PackedTokens& tokens, KvCache& cache,
+                        std::span<const std::int64_t> slots)
 {
     const at::NoGradGuard noGrad;
     Pass pass;
-    std::tie(pass.cosine, pass.sine) = rotation(tokens.positions);
     pass.offsets = tokens.offsets;
     pass.cache = &cache;
     pass.slots = slots;
-    const auto h = run(tokens.ids, pass);
+    const auto h = run(tokens.ids, tokens.positions, pass);
     for (std::size_t d = 0; d < slots.size(); ++d)
-        cache.lengths[static_cast<std::size_t>(slots[d])] = tokens.offsets[d + 1] - tokens.offsets[d];
+        cache.lengths[static_cast<std::size_t>(slots[d])] =
+            tokens.offsets[d + 1] - tokens.offsets[d];
     return h;
 }
 
-Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache, std::span<const std::int64_t> slots)
+Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache,
+                       std::span<const std::int64_t> slots)
 {
     const at::NoGradGuard noGrad;
     Pass pass;
-    std::vector<std::int64_t> positions;
+    std::vector<std::int64_t> places;
     for (const auto slot : slots)
-        positions.push_back(cache.lengths[static_cast<std::size_t>(slot)]);
-    std::tie(pass.cosine, pass.sine) = rotation(positions);
+        places.push_back(cache.lengths[static_cast<std::size_t>(slot)]);
     pass.cache = &cache;
     pass.slots = slots;
     pass.decoding = true;
-    const auto h = run({ids.begin(), ids.end()}, pass);
+    const auto h = run({ids.begin(), ids.end()}, places, pass);
     for (const auto slot : slots)
         ++cache.lengths[static_cast<std::size_t>(slot)];
     return h;
@@ -145,17 +310,29 @@ Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache, std::s
 
 Tensor Decoder::logits(const Tensor& rows) const
 {
-    const auto out = at::mm(rows, headWeight.t());
+    auto out = at::mm(config.logitScale == 1 ? rows : rows * config.logitScale, headWeight.t());
+    if (headBias.defined())
+        out = out + headBias;
+    out = softcapped(out, config.logitSoftcap);
     return out.scalar_type() == at::kDouble ? out : out.to(at::kFloat);
+}
+
+Tensor Decoder::loss(const Tensor& rows, std::span<const std::int64_t> labels, double scale,
+                     tensor::HeadLossInfo& info) const
+{
+    const tensor::Head head{headWeight, headBias, config.logitSoftcap};
+    return tensor::headLoss(config.logitScale == 1 ? rows : rows * config.logitScale, head, labels,
+                            scale, info);
 }
 
 KvCache Decoder::makeCache(std::int64_t slots, std::int64_t maxLength) const
 {
     KvCache cache;
     const auto options = embedding.options().requires_grad(false);
-    for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
-        cache.keys.push_back(at::empty({slots, maxLength, spec.kvHeads, spec.headDim}, options));
-        cache.values.push_back(at::empty({slots, maxLength, spec.kvHeads, spec.headDim}, options));
+    for (std::int64_t number = 0; number < config.layers; ++number) {
+        cache.keys.push_back(at::empty({slots, maxLength, config.kvHeads, config.headDim}, options));
+        cache.values.push_back(
+            at::empty({slots, maxLength, config.kvHeads, config.headDim}, options));
     }
     cache.lengths.assign(static_cast<std::size_t>(slots), 0);
     return cache;
@@ -164,43 +341,65 @@ KvCache Decoder::makeCache(std::int64_t slots, std::int64_t maxLength) const
 std::vector<LinearSite*> Decoder::sites()
 {
     std::vector<LinearSite*> all;
-    for (auto& b : blocks)
-        all.insert(all.end(), {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down});
+    for (auto& b : blocks) {
+        for (auto* site : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gateUp, &b.down}) {
+            if (site->exists())
+                all.push_back(site);
+        }
+    }
     return all;
 }
 
 std::vector<std::pair<std::string, Tensor*>> Decoder::parameters()
 {
     std::vector<std::pair<std::string, Tensor*>> all;
-    all.emplace_back("model.embed_tokens.weight", &embedding);
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-        auto& b = blocks[i];
-        const auto prefix = "model.layers." + std::to_string(i) + ".";
-        all.emplace_back(prefix + "input_layernorm.weight", &b.inputNorm);
-        for (auto* site : {&b.q, &b.k, &b.v, &b.o}) {
-            all.emplace_back(site->path + ".weight", &site->weight);
-            if (site->bias.defined())
-                all.emplace_back(site->path + ".bias", &site->bias);
+    const auto add = [&](const std::string& path, Tensor& weight, Tensor* bias) {
+        if (weight.defined())
+            all.emplace_back(path + ".weight", &weight);
+        if (bias && bias->defined())
+            all.emplace_back(path + ".bias", bias);
+    };
+    const auto norm = [&](Norm& n) { add(n.path, n.weight, &n.bias); };
+    const auto linear = [&](LinearSite& s) { add(s.path, s.weight, &s.bias); };
+    add(config.names.embedding, embedding, nullptr);
+    add(config.names.positions, positions, nullptr);
+    for (auto& b : blocks) {
+        norm(b.attentionNorm);
+        for (auto* site : {&b.q, &b.k, &b.v, &b.qkv})
+            linear(*site);
+        norm(b.qNorm);
+        norm(b.kNorm);
+        linear(b.o);
+        norm(b.afterAttention);
+        norm(b.mlpNorm);
+        for (auto* site : {&b.gate, &b.up, &b.gateUp, &b.down, &b.router})
+            linear(*site);
+        for (auto& expert : b.experts) {
+            linear(expert.gate);
+            linear(expert.up);
+            linear(expert.down);
         }
-        all.emplace_back(prefix + "post_attention_layernorm.weight", &b.postNorm);
-        for (auto* site : {&b.gate, &b.up, &b.down}) {
-            all.emplace_back(site->path + ".weight", &site->weight);
-            if (site->bias.defined())
-                all.emplace_back(site->path + ".bias", &site->bias);
-        }
+        norm(b.afterMlp);
     }
-    all.emplace_back("model.norm.weight", &finalNorm);
-    if (!spec.tiedHead)
-        all.emplace_back("lm_head.weight", &headWeight);
+    norm(finalNorm);
+    if (!config.tieEmbeddings)
+        all.emplace_back(config.names.head + ".weight", &headWeight);
+    if (headBias.defined())
+        all.emplace_back(config.names.head + ".bias", &headBias);
     return all;
+}
+
+void Decoder::tie()
+{
+    if (config.tieEmbeddings)
+        headWeight = embedding;
 }
 
 void Decoder::to(c10::Device target, at::ScalarType dtype)
 {
     for (auto& [name, parameter] : parameters())
         *parameter = parameter->to(target, dtype);
-    if (spec.tiedHead)
-        headWeight = embedding;
+    tie();
 }
 
 } // namespace fettle::model

@@ -5,32 +5,19 @@
 #include "tensor/ops.h"
 
 #include <ATen/core/Tensor.h>
+#include <array>
 #include <map>
 #include <span>
 #include <vector>
 
 namespace fettle::model {
 
-/// How a decoder is built, filled from a family's configuration. A new family is a new filler, not a
-/// new decoder.
-struct ArchitectureSpec
-{
-    std::int64_t layers = 0, hidden = 0, intermediate = 0, heads = 0, kvHeads = 0, headDim = 0, vocab = 0;
-    double normEps = 1e-6;
-    double attentionScale = 0;      ///< multiplies q . k
-    std::int64_t window = 0;        ///< sliding window; 0: all
-    bool attentionBias = false, mlpBias = false, tiedHead = false;
-    std::int64_t paddingId = -1;    ///< its row of the embedding gets no gradient as an input, as in the reference; -1: none
-    std::vector<float> inverseFrequencies;  ///< [headDim / 2]
-    double ropeMultiplier = 1;      ///< on cosine and sine
-};
-
 /// Tokens of several documents one behind the other; nothing is padded.
 struct PackedTokens
 {
-    std::vector<std::int64_t> ids;        ///< [T]
-    std::vector<std::int64_t> positions;  ///< [T], restart at 0 in each document
-    tensor::Offsets offsets = {0};        ///< [documents + 1]
+    std::vector<std::int64_t> ids;       ///< [T]
+    std::vector<std::int64_t> positions; ///< [T], restart at 0 in each document
+    tensor::Offsets offsets = {0};       ///< [documents + 1]
 
     void add(std::span<const std::int32_t> document);
     std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
@@ -40,41 +27,68 @@ struct PackedTokens
 struct KvCache
 {
     std::vector<at::Tensor> keys, values;
-    std::vector<std::int64_t> lengths;    ///< [slots] rows filled
+    std::vector<std::int64_t> lengths; ///< [slots] rows filled
     std::int64_t maxLength() const { return keys.empty() ? 0 : keys[0].size(1); }
 };
 
-/// A causal language model of the decoder kind. Owns its weights; used by one thread.
+/// A norm over the last dimension; one without a weight lets everything through.
+struct Norm
+{
+    std::string path;        ///< as in the checkpoint, without ".weight"
+    at::Tensor weight, bias; ///< [dim]; the bias of LayerNorms alone
+};
+
+/// A causal language model of the decoder kind, built from its description alone. Owns its weights;
+/// used by one thread.
 class Decoder
 {
 public:
+    struct Expert
+    {
+        LinearSite gate, up, down;
+    };
+    /// Sites and norms that a family has not are empty.
     struct Block
     {
-        at::Tensor inputNorm, postNorm;   ///< [hidden]
-        LinearSite q, k, v, o, gate, up, down;
+        Norm attentionNorm, afterAttention, mlpNorm, afterMlp, qNorm, kNorm;
+        LinearSite q, k, v, qkv, o;
+        LinearSite gate, up, gateUp, down;
+        LinearSite router;
+        std::vector<Expert> experts;
     };
 
-    ArchitectureSpec spec;
-    at::Tensor embedding;                 ///< [vocab, hidden]
+    ModelConfig config;
+    at::Tensor embedding; ///< [vocab, hidden]
+    at::Tensor positions; ///< [maxPositions, hidden], of families with learned positions
     std::vector<Block> blocks;
-    at::Tensor finalNorm;                 ///< [hidden]
-    at::Tensor headWeight;                ///< [vocab, hidden]; the same tensor as the embedding when tied
+    Norm finalNorm;
+    at::Tensor headWeight; ///< [vocab, hidden]; the same tensor as the embedding when tied
+    at::Tensor headBias;   ///< [vocab] or undefined
 
-    /// All tokens at once, documents kept apart. -> final hidden states [T, hidden], after the last norm.
+    /// All tokens at once, documents kept apart. -> final hidden states [T, hidden], after the last
+    /// norm.
     at::Tensor hidden(const PackedTokens& tokens, const PassContext& pass = {});
     /// As hidden(), and document d fills slot slots[d] of the cache from its start.
-    at::Tensor prefill(const PackedTokens& tokens, KvCache& cache, std::span<const std::int64_t> slots);
+    at::Tensor prefill(const PackedTokens& tokens, KvCache& cache,
+                       std::span<const std::int64_t> slots);
     /// One further token for each slot. ids [slots] -> [slots, hidden].
-    at::Tensor decode(std::span<const std::int64_t> ids, KvCache& cache, std::span<const std::int64_t> slots);
+    at::Tensor decode(std::span<const std::int64_t> ids, KvCache& cache,
+                      std::span<const std::int64_t> slots);
     /// rows [N, hidden] -> logits [N, vocab] in float32 (float64 for a float64 model).
     at::Tensor logits(const at::Tensor& rows) const;
+    /// scale * sum of the negative log-likelihoods of `labels` [N] after rows [N, hidden]; see
+    /// tensor::headLoss.
+    at::Tensor loss(const at::Tensor& rows, std::span<const std::int64_t> labels, double scale,
+                    tensor::HeadLossInfo& info) const;
 
     KvCache makeCache(std::int64_t slots, std::int64_t maxLength) const;
 
-    /// Every linear site of the blocks in checkpoint order.
+    /// Every linear site of the blocks on which methods may act, in checkpoint order.
     std::vector<LinearSite*> sites();
     /// Published name -> tensor, in checkpoint order; a tied head is not repeated.
     std::vector<std::pair<std::string, at::Tensor*>> parameters();
+    /// After a parameter was replaced: a tied head follows the embedding.
+    void tie();
 
     at::ScalarType dtype() const { return embedding.scalar_type(); }
     c10::Device device() const { return embedding.device(); }
@@ -82,10 +96,18 @@ public:
 
 private:
     struct Pass;
-    at::Tensor run(const std::vector<std::int64_t>& ids, Pass& pass);
-    at::Tensor attention(Block& block, std::size_t layer, const at::Tensor& x, Pass& pass);
-    /// cosine and sine [T, headDim / 2] in float32.
-    std::pair<at::Tensor, at::Tensor> rotation(const std::vector<std::int64_t>& positions) const;
+    struct Heads;
+    at::Tensor run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& positions,
+                   Pass& pass);
+    at::Tensor normed(const Norm& norm, const at::Tensor& x) const;
+    Heads project(const Block& block, const at::Tensor& x, const Pass& pass) const;
+    void turn(Heads& heads, const LayerConfig& layer, Pass& pass) const;
+    at::Tensor attention(const Block& block, std::size_t layer, const at::Tensor& x, Pass& pass);
+    at::Tensor activated(const at::Tensor& gate, const at::Tensor& up) const;
+    at::Tensor feedForward(const Block& block, const at::Tensor& x, const PassContext& pass) const;
+    at::Tensor mixture(const Block& block, const at::Tensor& x, const PassContext& pass) const;
+    /// The feed-forward part of either kind.
+    at::Tensor inner(const Block& block, const at::Tensor& x, const PassContext& pass) const;
 };
 
 } // namespace fettle::model

@@ -1,7 +1,6 @@
 #include "model/load.h"
 
 #include "base/text.h"
-#include "model/architectures/families.h"
 #include "tensor/torch_files.h"
 #include "tensor/torch_pch.h"
 
@@ -39,14 +38,29 @@ public:
         }
         return tensor->to(m_device, m_dtype);
     }
-    void fill(LinearSite& site, std::int64_t layer, const std::string& path)
+    void fill(LinearSite& site, std::int64_t layer, const std::string& part, bool bias)
     {
-        site.path = path;
+        const auto& config = m_files.config();
+        if (part.empty())
+            return;
+        site.path = config.names.inLayer(layer, part);
         site.layer = layer;
         site.index = m_nextSite++;
-        site.weight = take(path + ".weight");
-        site.bias = take(path + ".bias");
+        site.transposed = config.transposedWeights;
+        site.weight = take(site.path + ".weight");
+        if (bias)
+            site.bias = take(site.path + ".bias");
     }
+    void fill(Norm& norm, const std::string& path)
+    {
+        if (path.empty())
+            return;
+        norm.path = path;
+        norm.weight = take(path + ".weight");
+        if (m_files.config().norm == NormKind::Layer)
+            norm.bias = take(path + ".bias");
+    }
+    void fill(Decoder::Block& block, std::int64_t layer);
     const std::optional<Error>& error() const { return m_error; }
 
 private:
@@ -57,6 +71,47 @@ private:
     std::optional<Error> m_error;
     std::uint64_t m_nextSite = 0;
 };
+
+void Loader::fill(Decoder::Block& block, std::int64_t layer)
+{
+    const auto& config = m_files.config();
+    const auto& names = config.names;
+    const auto norm = [&](Norm& target, const std::string& part) {
+        fill(target, names.inLayer(layer, part));
+    };
+    norm(block.attentionNorm, names.attentionNorm);
+    norm(block.afterAttention, names.afterAttention);
+    norm(block.mlpNorm, names.mlpNorm);
+    norm(block.afterMlp, names.afterMlp);
+    norm(block.qNorm, names.qNorm);
+    norm(block.kNorm, names.kNorm);
+    if (config.qkv == QkvForm::Apart) {
+        fill(block.q, layer, names.q, config.attentionBias);
+        fill(block.k, layer, names.k, config.attentionBias);
+        fill(block.v, layer, names.v, config.attentionBias);
+    } else {
+        fill(block.qkv, layer, names.qkv, config.attentionBias);
+    }
+    fill(block.o, layer, names.o, config.outputBias);
+    if (!config.layer[static_cast<std::size_t>(layer)].sparse) {
+        if (names.gateUp.empty()) {
+            fill(block.gate, layer, names.gate, config.mlpBias);
+            fill(block.up, layer, names.up, config.mlpBias);
+        } else {
+            fill(block.gateUp, layer, names.gateUp, config.mlpBias);
+        }
+        fill(block.down, layer, names.down, config.mlpBias);
+        return;
+    }
+    fill(block.router, layer, names.router, false);
+    block.experts.resize(static_cast<std::size_t>(config.experts.count));
+    for (std::size_t e = 0; e < block.experts.size(); ++e) {
+        const auto named = [&](const std::string& part) { return fmt::format(fmt::runtime(part), e); };
+        fill(block.experts[e].gate, layer, named(names.expertGate), false);
+        fill(block.experts[e].up, layer, named(names.expertUp), false);
+        fill(block.experts[e].down, layer, named(names.expertDown), false);
+    }
+}
 
 std::uint64_t freeMemory()
 {
@@ -88,30 +143,23 @@ Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype)
 
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype)
 {
-    auto spec = architectureSpec(files.config());
-    if (!spec)
-        return at(spec.error(), files.folder().filename().string());
-    if (auto fits = checkMemory(files.config(), dtype); !fits)
+    const auto& config = files.config();
+    if (auto fits = checkMemory(config, dtype); !fits)
         return fits.error();
     auto decoder = std::make_unique<Decoder>();
-    decoder->spec = *std::move(spec);
+    decoder->config = config;
     Loader loader(files, device, dtype);
-    decoder->embedding = loader.take("model.embed_tokens.weight");
-    for (std::int64_t i = 0; i < decoder->spec.layers; ++i) {
-        const auto prefix = "model.layers." + std::to_string(i) + ".";
-        auto& block = decoder->blocks.emplace_back();
-        block.inputNorm = loader.take(prefix + "input_layernorm.weight");
-        block.postNorm = loader.take(prefix + "post_attention_layernorm.weight");
-        loader.fill(block.q, i, prefix + "self_attn.q_proj");
-        loader.fill(block.k, i, prefix + "self_attn.k_proj");
-        loader.fill(block.v, i, prefix + "self_attn.v_proj");
-        loader.fill(block.o, i, prefix + "self_attn.o_proj");
-        loader.fill(block.gate, i, prefix + "mlp.gate_proj");
-        loader.fill(block.up, i, prefix + "mlp.up_proj");
-        loader.fill(block.down, i, prefix + "mlp.down_proj");
-    }
-    decoder->finalNorm = loader.take("model.norm.weight");
-    decoder->headWeight = decoder->spec.tiedHead ? decoder->embedding : loader.take("lm_head.weight");
+    decoder->embedding = loader.take(config.names.embedding + ".weight");
+    if (config.learnedPositions)
+        decoder->positions = loader.take(config.names.positions + ".weight");
+    for (std::int64_t i = 0; i < config.layers; ++i)
+        loader.fill(decoder->blocks.emplace_back(), i);
+    loader.fill(decoder->finalNorm, config.names.finalNorm);
+    if (!config.tieEmbeddings)
+        decoder->headWeight = loader.take(config.names.head + ".weight");
+    if (config.headBias)
+        decoder->headBias = loader.take(config.names.head + ".bias");
+    decoder->tie();
     if (loader.error())
         return at(*loader.error(), files.folder().filename().string());
     return decoder;

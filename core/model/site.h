@@ -39,11 +39,17 @@ public:
     std::string path;              ///< as in the checkpoint: "model.layers.3.self_attn.q_proj"
     std::int64_t layer = -1;       ///< -1 for the output head
     std::uint64_t index = 0;       ///< number of the site in the model, for random streams
-    at::Tensor weight;             ///< [out, in]
+    at::Tensor weight;             ///< [out, in], or [in, out] when `transposed`
     at::Tensor bias;               ///< [out] or undefined
+    bool transposed = false;       ///< stored the other way round, as gpt2 does
     std::shared_ptr<DeltaTerm> term;
     bool termEnabled = true;       ///< false gives the base model at once
 
+    bool exists() const { return weight.defined(); }
+    /// The weight as [out, in], whichever way it is stored; shares its memory.
+    at::Tensor matrix() const { return transposed ? weight.t() : weight; }
+    /// Adds a change [out, in] to the weight: summed in float32 or wider, rounded once.
+    void addToWeight(const at::Tensor& delta);
     at::Tensor base(const at::Tensor& x) const;
     at::Tensor forward(const at::Tensor& x, const PassContext& pass) const;
 };

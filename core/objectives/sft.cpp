@@ -53,7 +53,7 @@ public:
         const auto picked = hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
         tensor::HeadLossInfo info;
         Loss loss;
-        loss.value = tensor::headLoss(picked, model.headWeight, labels, 1.0 / window.at("tokens"), info);
+        loss.value = model.loss(picked, labels, 1.0 / window.at("tokens"), info);
         loss.sum = info.total();
         loss.weight = static_cast<double>(labels.size());
         loss.correct = info.correct;

@@ -122,7 +122,7 @@ public:
         const auto hidden = decoder.hidden(tokens);
         tensor::HeadLossInfo info;
         const std::vector<std::int64_t> labels(tokens.ids.begin() + 1, tokens.ids.end());
-        tensor::headLoss(hidden.narrow(0, 0, tokens.size() - 1), decoder.headWeight, labels, 1.0, info);
+        decoder.loss(hidden.narrow(0, 0, tokens.size() - 1), labels, 1.0, info);
         Json values = Json::array();
         for (const double nll : info.nll)
             values.push_back(-nll);

@@ -16,36 +16,21 @@ namespace fettle::recipes {
 
 namespace {
 
-/// Width and height of the linear layer that a target names; nothing for other names.
-std::optional<std::pair<std::int64_t, std::int64_t>> siteShape(const model::ModelConfig& c, const std::string& target)
-{
-    const auto q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-    if (target == "q_proj")
-        return std::pair(c.hidden, q);
-    if (target == "k_proj" || target == "v_proj")
-        return std::pair(c.hidden, kv);
-    if (target == "o_proj")
-        return std::pair(q, c.hidden);
-    if (target == "gate_proj" || target == "up_proj")
-        return std::pair(c.hidden, c.intermediate);
-    if (target == "down_proj")
-        return std::pair(c.intermediate, c.hidden);
-    return {};
-}
-
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings)
 {
     if (settings.text("method") != "lora")
         return config.parameters();
-    std::vector<std::string> targets = settings.list("lora.targets");
-    if (targets == std::vector<std::string>{"all-linear"})
-        targets = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+    const auto targets = settings.list("lora.targets");
     std::int64_t perRank = 0;
-    for (const auto& target : targets) {
-        if (const auto shape = siteShape(config, target))
-            perRank += shape->first + shape->second;
+    for (const auto& weight : model::expectedWeights(config)) {
+        const auto path = weight.name.substr(0, weight.name.rfind('.'));
+        const bool named = std::ranges::any_of(targets, [&](const std::string& target) {
+            return target == "all-linear" || path == target || path.ends_with("." + target);
+        });
+        if (weight.site && named)
+            perRank += weight.shape[0] + weight.shape[1];
     }
-    return perRank * settings.integer("lora.rank") * config.layers;
+    return perRank * settings.integer("lora.rank");
 }
 
 /// Bytes of activations that autograd keeps for `tokens` tokens in float32, and of the loss chunk.

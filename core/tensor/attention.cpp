@@ -80,13 +80,14 @@ Tensor visible(std::int64_t length, std::int64_t window, const at::TensorOptions
 
 } // namespace
 
-Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, double scale,
-                       std::int64_t window)
+Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets,
+                       const AttentionShape& shape)
 {
+    const auto [scale, window, softcap] = shape;
     std::int64_t longest = 0;
     for (std::size_t d = 0; d + 1 < offsets.size(); ++d)
         longest = std::max(longest, offsets[d + 1] - offsets[d]);
-    if (useKernels(q) && (window == 0 || longest <= window))
+    if (useKernels(q) && softcap == 0 && (window == 0 || longest <= window))
         return PackedAttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), offsets, scale);
     const auto group = q.size(1) / k.size(1);
     std::vector<Tensor> parts;
@@ -98,6 +99,8 @@ Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const 
         const auto query = heads(q);                                              // [heads, length, headDim]
         const auto key = heads(k).repeat_interleave(group, 0), value = heads(v).repeat_interleave(group, 0);
         auto scores = at::matmul(query, key.transpose(1, 2)) * scale;             // [heads, length, length]
+        if (softcap > 0)
+            scores = at::tanh(scores / softcap) * softcap;
         scores = scores.masked_fill(visible(length, window, q.options()).logical_not(), -INFINITY);
         const auto wide = scores.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
         const auto weights = at::softmax(scores, -1, wide).to(q.scalar_type());
@@ -107,15 +110,17 @@ Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const 
 }
 
 Tensor cachedAttention(const Tensor& q, const Tensor& keyCache, const Tensor& valueCache,
-                       std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths, double scale,
-                       std::int64_t window)
+                       std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths,
+                       const AttentionShape& shape)
 {
+    const auto scale = shape.scale, softcap = shape.softcap;
+    const auto window = shape.window;
     const auto heads = q.size(1), headDim = q.size(2), kvHeads = keyCache.size(2), group = heads / kvHeads;
     const auto maxLength = keyCache.size(1), stride = kvHeads * headDim;
     Tensor out = at::empty_like(q);
     const auto count = static_cast<std::int64_t>(slots.size());
     const auto first = [&](std::int64_t i) { return window > 0 ? std::max<std::int64_t>(0, lengths[i] - window) : 0; };
-    if (useKernels(q)) {
+    if (useKernels(q) && softcap == 0) {
         const float *qp = q.const_data_ptr<float>(), *kp = keyCache.const_data_ptr<float>();
         const float* vp = valueCache.const_data_ptr<float>();
         float* op = out.data_ptr<float>();
@@ -135,7 +140,9 @@ Tensor cachedAttention(const Tensor& q, const Tensor& keyCache, const Tensor& va
         const auto rows = [&](const Tensor& cache) {                              // [heads, length, headDim]
             return cache[slots[i]].slice(0, first(i), lengths[i]).transpose(0, 1).repeat_interleave(group, 0);
         };
-        const auto scores = at::matmul(q[i].unsqueeze(1), rows(keyCache).transpose(1, 2)) * scale;
+        auto scores = at::matmul(q[i].unsqueeze(1), rows(keyCache).transpose(1, 2)) * scale;
+        if (softcap > 0)
+            scores = at::tanh(scores / softcap) * softcap;
         const auto wide = scores.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
         out[i].copy_(at::matmul(at::softmax(scores, -1, wide).to(q.scalar_type()), rows(valueCache)).squeeze(1));
     }

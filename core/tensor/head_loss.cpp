@@ -45,34 +45,51 @@ std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 512 : 128; }
 
 struct HeadLossFunction : Function<HeadLossFunction>
 {
-    static Tensor forward(AutogradContext* ctx, const Tensor& rows, const Tensor& weight,
-                          const std::vector<std::int64_t>& labels, double scale, std::int64_t infoAddress)
+    /// An empty bias means none.
+    static Tensor forward(AutogradContext* ctx, const Tensor& rows, const Tensor& weight, const Tensor& bias,
+                          double softcap, const std::vector<std::int64_t>& labels, double scale,
+                          std::int64_t infoAddress)
     {
         auto& info = *reinterpret_cast<HeadLossInfo*>(infoAddress);
         const auto count = rows.size(0);
         info.nll.assign(static_cast<std::size_t>(count), 0.0);
         info.correct = 0;
         const bool wantRows = rows.requires_grad(), wantWeight = weight.requires_grad();
-        const bool wantGrad = wantRows || wantWeight;
+        const bool wantBias = bias.requires_grad();
+        const bool wantGrad = wantRows || wantWeight || wantBias;
         Tensor dRows = wantRows ? at::empty_like(rows) : Tensor();
         Tensor dWeight = wantWeight ? at::zeros_like(weight) : Tensor();
+        Tensor dBias = wantBias ? at::zeros_like(bias) : Tensor();
         std::vector<std::int64_t> best;
         const auto chunk = chunkRows(wantWeight);
         for (std::int64_t from = 0; from < count; from += chunk) {
             const auto n = std::min(chunk, count - from);
             const Tensor h = rows.narrow(0, from, n);
             Tensor logits = at::mm(h, weight.t());                     // [n, vocab]
+            if (bias.numel() > 0)
+                logits.add_(bias);
+            Tensor slope;                                              // d capped / d logits
+            if (softcap > 0) {
+                logits = at::tanh(logits / softcap);
+                slope = 1 - logits * logits;
+                logits.mul_(softcap);
+            }
             const auto part = std::span(labels).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
             lossOfChunk(logits, part, scale, wantGrad, info.nll.data() + from, best);
             for (std::size_t r = 0; r < part.size(); ++r)
                 info.correct += best[r] == part[r];
+            if (wantGrad && slope.defined())
+                logits.mul_(slope);
             if (wantRows)
                 dRows.narrow(0, from, n).copy_(at::mm(logits, weight));
             if (wantWeight)
                 dWeight.addmm_(logits.t(), h);
+            if (wantBias)
+                dBias.add_(logits.sum(0));
         }
         ctx->saved_data["dRows"] = dRows;
         ctx->saved_data["dWeight"] = dWeight;
+        ctx->saved_data["dBias"] = dBias;
         return at::scalar_tensor(info.total() * scale, rows.options());
     }
     static variable_list backward(AutogradContext* ctx, variable_list grads)
@@ -81,17 +98,19 @@ struct HeadLossFunction : Function<HeadLossFunction>
             const Tensor grad = ctx->saved_data[name].toTensor();
             return grad.defined() ? grad.mul_(grads[0]) : grad;
         };
-        return {scaled("dRows"), scaled("dWeight"), Tensor(), Tensor(), Tensor()};
+        return {scaled("dRows"), scaled("dWeight"), scaled("dBias"), Tensor(), Tensor(), Tensor(), Tensor()};
     }
 };
 
 } // namespace
 
-Tensor headLoss(const Tensor& rows, const Tensor& weight, std::span<const std::int64_t> labels, double scale,
+Tensor headLoss(const Tensor& rows, const Head& head, std::span<const std::int64_t> labels, double scale,
                 HeadLossInfo& info)
 {
     const std::vector<std::int64_t> copy(labels.begin(), labels.end());
-    return HeadLossFunction::apply(rows, weight, copy, scale, reinterpret_cast<std::int64_t>(&info));
+    const Tensor bias = head.bias.defined() ? head.bias : at::empty({0}, head.weight.options().requires_grad(false));
+    return HeadLossFunction::apply(rows, head.weight, bias, head.softcap, copy, scale,
+                                   reinterpret_cast<std::int64_t>(&info));
 }
 
 } // namespace fettle::tensor

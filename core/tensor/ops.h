@@ -35,17 +35,25 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor&
 /// silu(gate) * up, element by element (Shazeer 2020, "GLU Variants Improve Transformer", eq. 5).
 at::Tensor siluGate(const at::Tensor& gate, const at::Tensor& up);
 
+/// How scores are made: softcap(scale * q . k), seen through a window.
+struct AttentionShape
+{
+    double scale = 1;
+    std::int64_t window = 0; ///< a query sees keys less than so many places back; 0: all before it
+    double softcap = 0;      ///< s -> c tanh(s / c); 0: none
+};
+
 /// Causal attention inside each document of a packed row; documents do not see each other.
 /// q [T, heads, headDim], k and v [T, kvHeads, headDim] -> [T, heads, headDim]. Head i uses key/value
-/// head i / (heads / kvHeads). window > 0: a query sees keys less than `window` places back.
+/// head i / (heads / kvHeads).
 at::Tensor packedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Offsets& offsets,
-                           double scale, std::int64_t window = 0);
+                           const AttentionShape& shape);
 
 /// Attention of one new token per slot against its cache. q [slots, heads, headDim], cache
 /// [allSlots, maxLength, kvHeads, headDim], lengths counts the rows to see. No gradient.
 at::Tensor cachedAttention(const at::Tensor& q, const at::Tensor& keyCache, const at::Tensor& valueCache,
-                           std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths, double scale,
-                           std::int64_t window = 0);
+                           std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths,
+                           const AttentionShape& shape);
 
 /// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p). The mask is a pure
 /// function of (rng, step, site): a repeated forward draws the same one.
@@ -59,12 +67,20 @@ struct HeadLossInfo
     double total() const;
 };
 
+/// The output head: logits = softcap(rows weight^T + bias).
+struct Head
+{
+    at::Tensor weight;  ///< [vocab, hidden]
+    at::Tensor bias;    ///< [vocab] or undefined
+    double softcap = 0; ///< x -> c tanh(x / c); 0: none
+};
+
 /// Cross-entropy of the output head without a [T, vocab] tensor: rows are taken in chunks, the
 /// gradient is made in the forward pass.
-/// rows [N, hidden] (only those with a label), weight [vocab, hidden], labels [N] -> scalar:
+/// rows [N, hidden] (only those with a label), labels [N] -> scalar:
 /// scale * sum of the negative log-likelihoods. `info` is filled at once.
 /// Source of the formula: softmax cross-entropy, d nll / d logits = softmax - onehot.
-at::Tensor headLoss(const at::Tensor& rows, const at::Tensor& weight, std::span<const std::int64_t> labels,
+at::Tensor headLoss(const at::Tensor& rows, const Head& head, std::span<const std::int64_t> labels,
                     double scale, HeadLossInfo& info);
 
 } // namespace fettle::tensor

@@ -57,9 +57,12 @@ std::vector<fs::path> sourcesUnder(const fs::path& folder)
     return files;
 }
 
-/// Index in kRooms of a path relative to core/; -1 for another path.
+/// Index in kRooms of a path relative to core/; -1 for another path. The descriptions of the
+/// families and the importers that read them are one room without LibTorch.
 int roomOf(const std::string& path)
 {
+    if (path.starts_with("model/architectures/"))
+        return roomOf("model/import/");
     int best = -1;
     std::size_t length = 0;
     for (std::size_t i = 0; i < kRooms.size(); ++i) {

@@ -59,7 +59,7 @@ int main(int argc, char** argv)
                     ids.push_back(static_cast<std::int32_t>(
                         tokens.bits(static_cast<std::uint64_t>(step),
                                     row * 100000 + static_cast<std::uint64_t>(t)) %
-                        static_cast<std::uint64_t>(decoder->spec.vocab)));
+                        static_cast<std::uint64_t>(decoder->config.vocab)));
                 rows.add(ids, std::vector<std::uint8_t>(ids.size(), 1),
                          static_cast<std::int64_t>(row));
             }

@@ -138,16 +138,26 @@ void TestImportConfig::longropeAndYarn()
 
 void TestImportConfig::mistralWindows()
 {
-    QCOMPARE(parsed(changed(R"({"model_type":"mistral"})")).value().slidingWindow, 4096);
-    QCOMPARE(
-        parsed(changed(R"({"model_type":"mistral","sliding_window":7})")).value().slidingWindow, 7);
+    const auto windows = [](const Json& json) {
+        std::vector<std::int64_t> sizes;
+        for (const auto& layer : parsed(json).value().layer)
+            sizes.push_back(layer.window);
+        return sizes;
+    };
+    using Sizes = std::vector<std::int64_t>;
+    QCOMPARE(windows(changed(R"({"model_type":"mistral"})")), (Sizes{4096, 4096}));
+    QCOMPARE(windows(changed(R"({"model_type":"mistral","sliding_window":7})")), (Sizes{7, 7}));
     Json none = changed(R"({"model_type":"mistral"})");
     none["sliding_window"] = nullptr;
-    QCOMPARE(parsed(none).value().slidingWindow, 0);
+    QCOMPARE(windows(none), (Sizes{0, 0}));
     none["layer_types"] = {"full_attention", "full_attention"};
     none["sliding_window"] = 9;
-    QCOMPARE(parsed(none).value().slidingWindow, 0);
+    QCOMPARE(windows(none), (Sizes{0, 0}));
     none["layer_types"] = {"full_attention", "sliding_attention"};
+    QCOMPARE(windows(none), (Sizes{0, 9}));
+    none["layer_types"] = {"full_attention"};
+    QVERIFY(!parsed(none));
+    none["layer_types"] = {"full_attention", "chunked_attention"};
     QVERIFY(!parsed(none));
 }
 
@@ -184,7 +194,11 @@ void TestImportConfig::refuses_data()
     };
     row("unknown family", R"({"model_type":"lama2"})",
         "'lama2' is not known here; the nearest known one is 'llama'");
-    row("near the other", R"({"model_type":"mixtral"})", "nearest known one is 'mistral'");
+    row("near another", R"({"model_type":"qwen4"})", "nearest known one is 'qwen2'");
+    row("experts without number", R"({"model_type":"mixtral","num_local_experts":0})",
+        "'num_local_experts'");
+    row("layers without kind", R"({"model_type":"gpt_neo","num_layers":2,"num_heads":4})",
+        "'attention_types' must");
     row("no family", R"({"model_type":null})", "'model_type' is missing");
     row("family is a number", R"({"model_type":3})", "'model_type' must be a text");
     row("compressed", R"({"quantization_config":{"quant_method":"gptq"}})", "compressed");
@@ -203,7 +217,7 @@ void TestImportConfig::refuses_data()
     row("groups do not divide", R"({"num_key_value_heads":3})",
         "not a multiple of 'num_key_value_heads'");
     row("odd head", R"({"head_dim":7})", "must be even");
-    row("another activation", R"({"hidden_act":"gelu"})", "'gelu' is not supported");
+    row("another activation", R"({"hidden_act":"gelu_10"})", "'gelu_10' is not supported");
     row("unknown rotary type", R"({"rope_scaling":{"rope_type":"spiral"}})",
         "'spiral' is not known");
     row("scaling without factor", R"({"rope_scaling":{"type":"linear"}})", "'factor' is missing");

@@ -35,6 +35,7 @@ private Q_SLOTS:
     void folderIsCopiedWithoutCode();
     void refusesFolders_data();
     void refusesFolders();
+    void pytorchFolderBecomesSafetensors();
     void missingHeadIsTied();
     void extraWeightsWarn();
     void digestSeesEveryFile();
@@ -163,7 +164,7 @@ void TestImport::refusesOtherFiles_data()
     QTest::addColumn<QString>("words");
     QTest::newRow("pickle") << "pytorch_model.bin"
                             << "PK"
-                            << "foreign code";
+                            << "one weight file alone";
     QTest::newRow("one weight file") << "model.safetensors"
                                      << "xxxxxxxxxx"
                                      << "one weight file alone";
@@ -295,9 +296,12 @@ void TestImport::refusesFolders_data()
     QTest::newRow("no weights") << "model.safetensors"
                                 << ""
                                 << "no model.safetensors";
-    QTest::newRow("only a pickle") << "model.safetensors"
-                                   << "pytorch_model.bin"
-                                   << "only as .bin";
+    QTest::newRow("damaged PyTorch file") << "model.safetensors"
+                                          << "pytorch_model.bin"
+                                          << "empty";
+    QTest::newRow("PyTorch file of a training run") << "model.safetensors"
+                                                    << "optimizer.pt"
+                                                    << "only as .bin";
     QTest::newRow("an adapter") << "config.json"
                                 << "adapter_config.json"
                                 << "an adapter";
@@ -317,6 +321,30 @@ void TestImport::refusesFolders()
     QVERIFY2(QString::fromStdString(result.error().what).contains(words),
              result.error().sentence().c_str());
     QVERIFY(!result.error().remedy.empty());
+}
+
+void TestImport::pytorchFolderBecomesSafetensors()
+{
+    const auto family = fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families/llama";
+    const auto source = at("old");
+    fs::create_directories(source);
+    fs::copy_file(family / "config.json", source / "config.json");
+    fs::copy_file(golden("llama.bin"), source / "pytorch_model.bin");
+    writeText(source / "tokenizer.json",
+              R"({"version":"1.0","added_tokens":[],"normalizer":null,"post_processor":null,
+                  "pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null,
+                  "model":{"type":"WordLevel","unk_token":"<unk>","vocab":{"<unk>":0,"a":1}}})");
+    QVERIFY(inspectModel(source));
+    const auto made = importModel(source, at("out") / "m");
+    QVERIFY2(made, made ? "" : made.error().sentence().c_str());
+    const auto ours = tensor::WeightFiles::open(at("out") / "m").value();
+    const auto theirs = tensor::WeightFiles::open(family).value();
+    QCOMPARE(ours.tensors().size(), theirs.tensors().size());
+    for (const auto* weight : theirs.tensors()) {
+        const auto* found = ours.find(weight->name);
+        QVERIFY2(found && found->shape == weight->shape, weight->name.c_str());
+        QVERIFY(std::ranges::equal(found->bytes, weight->bytes));
+    }
 }
 
 void TestImport::missingHeadIsTied()

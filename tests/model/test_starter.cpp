@@ -56,7 +56,7 @@ private Q_SLOTS:
         tokens.add(m_golden["score"]["ids"].get<std::vector<std::int32_t>>());
         tensor::HeadLossInfo info;
         const std::vector<std::int64_t> labels(tokens.ids.begin() + 1, tokens.ids.end());
-        tensor::headLoss(decoder->hidden(tokens).narrow(0, 0, tokens.size() - 1), decoder->headWeight, labels, 1, info);
+        decoder->loss(decoder->hidden(tokens).narrow(0, 0, tokens.size() - 1), labels, 1, info);
         const auto expected = m_golden["score"]["logprobs"].get<std::vector<double>>();
         double largest = 0;
         for (std::size_t i = 0; i < expected.size(); ++i)

@@ -9,7 +9,7 @@ namespace fs = std::filesystem;
 
 std::vector<fs::path> carriedFiles(const fs::path& folder)
 {
-    constexpr std::array<std::string_view, 16> kNames{"config.json",
+    constexpr std::array<std::string_view, 18> kNames{"config.json",
                                                       "generation_config.json",
                                                       "tokenizer.json",
                                                       "tokenizer.model",
@@ -18,6 +18,8 @@ std::vector<fs::path> carriedFiles(const fs::path& folder)
                                                       "added_tokens.json",
                                                       "vocab.json",
                                                       "merges.txt",
+                                                      "vocab.txt",
+                                                      "spiece.model",
                                                       "chat_template.jinja",
                                                       "README.md",
                                                       "LICENSE",

@@ -21,7 +21,11 @@ bool isFloat(DType type)
 }
 
 /// Buffers that older versions saved beside the weights.
-bool isKnownBuffer(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+bool isKnownBuffer(const std::string& name)
+{
+    return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.bias") ||
+           name.ends_with(".masked_bias") || name.ends_with(".attention.bias");
+}
 
 /// "a, b and 12 more".
 std::string listed(const std::vector<std::string>& names)
@@ -54,12 +58,22 @@ Result<ModelFiles> ModelFiles::open(const std::filesystem::path& folder)
     return files;
 }
 
+const tensor::TensorInfo* ModelFiles::find(const std::string& name) const
+{
+    const auto* found = m_weights.find(name);
+    const auto& prefix = m_config.names.prefix;
+    if (found || prefix.empty() || !name.starts_with(prefix))
+        return found;
+    return m_weights.find(name.substr(prefix.size()));
+}
+
 Result<void> ModelFiles::checkWeights()
 {
-    if (!m_config.tieEmbeddings && !find("lm_head.weight")) {
+    const std::string head = m_config.names.head + ".weight";
+    if (!m_config.tieEmbeddings && !find(head)) {
         m_config.tieEmbeddings = true;
-        m_warnings.push_back(
-            "there is no lm_head.weight: the embedding table is used as the output head");
+        m_warnings.push_back(fmt::format(
+            "there is no {}: the embedding table is used as the output head", head));
     }
     const auto expected = expectedWeights(m_config);
     std::vector<std::string> missing;
@@ -93,9 +107,13 @@ Result<void> ModelFiles::checkWeights()
 
 void ModelFiles::noteExtras(const std::vector<WeightShape>& expected)
 {
-    std::set<std::string> known{"lm_head.weight"}; // also written by some for tied models
-    for (const auto& weight : expected)
+    const auto& prefix = m_config.names.prefix;
+    std::set<std::string> known{m_config.names.head + ".weight"}; // some write it for tied models
+    for (const auto& weight : expected) {
         known.insert(weight.name);
+        if (!prefix.empty() && weight.name.starts_with(prefix))
+            known.insert(weight.name.substr(prefix.size()));
+    }
     std::vector<std::string> extra;
     for (const auto* tensor : m_weights.tensors()) {
         if (!known.contains(tensor->name) && !isKnownBuffer(tensor->name))

@@ -18,7 +18,8 @@ public:
     const ModelConfig& config() const { return m_config; }
     const std::filesystem::path& folder() const { return m_folder; }
     /// The weight, or nullptr. Bytes live as long as this object.
-    const tensor::TensorInfo* find(const std::string& name) const { return m_weights.find(name); }
+    /// Found with and without the family's prefix ("transformer.").
+    const tensor::TensorInfo* find(const std::string& name) const;
     const tensor::WeightFiles& weights() const { return m_weights; }
     /// Oddities that do no harm, such as unused weights; one sentence each.
     const std::vector<std::string>& warnings() const { return m_warnings; }

@@ -5,6 +5,7 @@
 #include "model/import/gguf_model.h"
 #include "model/import/hf_folder.h"
 #include "model/import/staged_folder.h"
+#include "model/import/torch_weights.h"
 #include "text/tokenizer.h"
 
 #include <algorithm>
@@ -158,6 +159,52 @@ Result<ModelFiles> checkFolder(const fs::path& source)
     return files;
 }
 
+/// A folder whose weights are PyTorch files: read without running them, written as safetensors.
+Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target,
+                                  const ImportProgress& progress, std::stop_token stop)
+{
+    auto config = readModelConfig(source);
+    if (!config)
+        return config.error();
+    if (auto fine = checkTokenizer(source, *config, source); !fine)
+        return fine.error();
+    const auto weights = TorchWeights::open(source, *config);
+    if (!weights)
+        return weights.error();
+    const auto total = totalBytes(weights->plan());
+    if (!total)
+        return total.error();
+    if (auto room = checkRoom(target, *total); !room)
+        return room.error();
+    StagedFolder staged(target);
+    if (auto made = staged.create(); !made)
+        return made.error();
+    Meter meter(progress, std::move(stop), *total);
+    for (const auto& path : carriedFiles(source)) {
+        if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
+            return copied.error();
+    }
+    const auto written = writeWeights(
+        staged.path(), weights->plan(),
+        [&](const tensor::TensorPlan& weight, const PartSink& sink) {
+            return weights->read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
+                if (auto counted = meter.add(size); !counted)
+                    return counted;
+                return sink(data, size);
+            });
+        });
+    if (!written)
+        return written.error();
+    const auto files = checkFolder(staged.path());
+    if (!files)
+        return files.error();
+    if (auto published = staged.publish(); !published)
+        return published.error();
+    auto notes = files->warnings();
+    notes.push_back("the weights were PyTorch files and are now safetensors");
+    return ImportedModel{target, files->config(), std::move(notes)};
+}
+
 Result<ImportedModel> importFolder(const fs::path& source, const fs::path& target,
                                    const ImportProgress& progress, std::stop_token stop)
 {
@@ -195,11 +242,8 @@ Result<ImportedModel> importFolder(const fs::path& source, const fs::path& targe
 std::optional<Error> refusedFile(const fs::path& source)
 {
     const std::string ending = source.extension().string();
-    if (ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt" ||
-        ending == ".pkl")
-        return Error{ErrorCode::Unsupported, "this file can run foreign code when it is opened",
-                     source.string(), "Choose a version of the model in safetensors or GGUF form"};
-    if (ending == ".safetensors")
+    constexpr std::string_view kWeights[] = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".safetensors"};
+    if (std::ranges::find(kWeights, ending) != std::end(kWeights))
         return Error{ErrorCode::InvalidInput, "one weight file alone is not a model",
                      source.string(),
                      "Choose the folder that holds this file, config.json and the tokenizer"};
@@ -234,6 +278,8 @@ Result<ImportedModel> importModel(const fs::path& source, const fs::path& target
                                   const ImportProgress& progress, std::stop_token stop)
 {
     return guarded(source, [&](bool folder) {
+        if (folder && TorchWeights::isIn(source))
+            return importTorch(source, target, progress, stop);
         return folder ? importFolder(source, target, progress, stop)
                       : importGguf(source, target, progress, stop);
     });
@@ -242,6 +288,16 @@ Result<ImportedModel> importModel(const fs::path& source, const fs::path& target
 Result<ImportedModel> inspectModel(const fs::path& source)
 {
     return guarded(source, [&](bool folder) -> Result<ImportedModel> {
+        if (folder && TorchWeights::isIn(source)) {
+            auto config = readModelConfig(source);
+            if (!config)
+                return config.error();
+            if (auto fine = checkTokenizer(source, *config, source); !fine)
+                return fine.error();
+            if (const auto weights = TorchWeights::open(source, *config); !weights)
+                return weights.error();
+            return ImportedModel{source, *config, {}};
+        }
         if (folder) {
             const auto files = checkFolder(source);
             if (!files)

@@ -11,7 +11,7 @@
 namespace fettle::model {
 
 /// How rotary position frequencies are stretched beyond the length of pre-training. The formulas of
-/// each type belong to the decoder; here are only the checked numbers.
+/// each type are in model/rotary.h; here are only the checked numbers.
 struct RopeScaling
 {
     std::string type = "default"; ///< default, linear, dynamic, llama3, yarn or longrope
@@ -22,25 +22,103 @@ struct RopeScaling
     double betaFast = 32, betaSlow = 1;
 };
 
-/// A model's shape in one normal form, whatever version of the file format said it.
+enum class NormKind
+{
+    Rms,
+    RmsPlusOne, ///< multiplies by 1 + weight
+    Layer       ///< subtracts the mean; has a bias
+};
+
+/// How one matrix holds queries, keys and values.
+enum class QkvForm
+{
+    Apart,   ///< three matrices
+    Stacked, ///< all queries, then all keys, then all values
+    PerHead  ///< for each head its query, key and value
+};
+
+/// Norms on queries and keys before the rotation.
+enum class HeadNorm
+{
+    None,
+    PerHead, ///< over each head
+    Whole    ///< over all heads together
+};
+
+/// What differs from layer to layer.
+struct LayerConfig
+{
+    std::int64_t window = 0; ///< keys that a query sees, itself included; 0: all before it
+    bool rotary = true;      ///< false: this layer knows no positions
+    bool local = false;      ///< turns by localRopeTheta, without scaling
+    bool sparse = false;     ///< experts in place of the feed-forward part
+};
+
+/// Sparse feed-forward parts: a router picks `perToken` of `count` experts for every token.
+struct ExpertConfig
+{
+    std::int64_t count = 0, perToken = 0, intermediate = 0;
+    bool normalise = true; ///< the weights of the picked ones sum to 1
+};
+
+/// Names of weights as published, without ".weight" and ".bias"; empty where a family has no such
+/// part. Names of a layer's parts follow `layer` + number + "."; an expert's have "{}" for its
+/// number.
+struct WeightNames
+{
+    std::string prefix; ///< begins the names in some files and is absent in others: "transformer."
+    std::string embedding = "model.embed_tokens", positions, finalNorm = "model.norm";
+    std::string head = "lm_head", layer = "model.layers.";
+    std::string attentionNorm = "input_layernorm", mlpNorm = "post_attention_layernorm";
+    std::string afterAttention, afterMlp; ///< norms on what a part gives, before it is added
+    std::string q = "self_attn.q_proj", k = "self_attn.k_proj", v = "self_attn.v_proj", qkv;
+    std::string qNorm, kNorm, o = "self_attn.o_proj";
+    std::string gate = "mlp.gate_proj", up = "mlp.up_proj", gateUp, down = "mlp.down_proj";
+    std::string router, expertGate, expertUp, expertDown;
+
+    std::string inLayer(std::int64_t number, const std::string& part) const;
+};
+
+/// A decoder's shape in one normal form, whatever family and version of the file format said it:
+/// the description from which the decoder is built (architectures/ fills it).
 struct ModelConfig
 {
-    std::string family; ///< "llama": which architecture description builds it
+    std::string family; ///< model_type as in the file: "llama", "qwen3"
     std::int64_t layers = 0, hidden = 0, intermediate = 0, heads = 0, kvHeads = 0, headDim = 0;
     std::int64_t vocab = 0, maxPositions = 0;
     double normEps = 1e-6, ropeTheta = 10000;
-    RopeScaling rope;
-    bool attentionBias = false;     ///< on q, k, v and o
-    bool mlpBias = false;           ///< on gate, up and down
-    bool tieEmbeddings = false;     ///< the head is the embedding table
-    std::int64_t slidingWindow = 0; ///< keys that a query sees, itself included; 0: all before it
-    std::string activation = "silu";
+    double localRopeTheta = 0;        ///< of layers that are local; 0: there are none
+    RopeScaling rope;                 ///< of the other layers
+    std::int64_t rotaryDim = 0;       ///< leading dimensions of a head that turn; 0: none
+    bool learnedPositions = false;    ///< a table of maxPositions rows is added to the embedding
+    NormKind norm = NormKind::Rms;
+    HeadNorm headNorm = HeadNorm::None;
+    QkvForm qkv = QkvForm::Apart;
+    bool parallelBlock = false;       ///< attention and feed-forward part read the same state
+    bool transposedWeights = false;   ///< linear layers of blocks are stored [in, out]
+    bool attentionBias = false;       ///< on q, k and v
+    bool outputBias = false;          ///< on o
+    bool mlpBias = false;             ///< on gate, up and down
+    bool headBias = false;            ///< on the output head
+    bool tieEmbeddings = false;       ///< the head is the embedding table
+    std::int64_t slidingWindow = 0;   ///< of the layers that have one
+    std::string activation = "silu";  ///< silu, gelu, gelu_tanh, quick_gelu, relu or relu2
+    double attentionScale = 0;        ///< multiplies q . k; 0: 1 / sqrt(headDim)
+    bool scaleByLayer = false;        ///< layer i divides it by i + 1 as well
+    double attentionSoftcap = 0, logitSoftcap = 0; ///< x -> c tanh(x / c); 0: none
+    double embeddingScale = 1, residualScale = 1, logitScale = 1;
+    ExpertConfig experts;
+    std::vector<LayerConfig> layer;   ///< one for each layer
+    WeightNames names;
     std::vector<std::int32_t> eosIds; ///< every id that ends an answer, from all files, in order
     std::optional<std::int32_t> bosId, padId;
     Json raw; ///< config.json as read
 
     /// Number of weights, a tied head counted once.
     std::int64_t parameters() const;
+    /// Whether the feed-forward part has a gate beside its input.
+    bool gated() const { return !names.gate.empty() || !names.gateUp.empty(); }
+    double scaleOfLayer(std::int64_t number) const;
 };
 
 /// A weight that a model of this shape must have.
@@ -48,6 +126,7 @@ struct WeightShape
 {
     std::string name; ///< as in published checkpoints: "model.layers.0.self_attn.q_proj.weight"
     std::vector<std::int64_t> shape;
+    bool site = false; ///< the matrix of a linear layer on which methods may act
 };
 
 /// Reads config.json and generation_config.json of a Hugging Face folder. Reads old (rope_scaling)

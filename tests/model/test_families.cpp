@@ -1,0 +1,151 @@
+#include "golden.h"
+#include "model/load.h"
+#include "tensor/ops.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <QTest>
+#include <cmath>
+
+using namespace fettle;
+using namespace fettle::tests;
+
+namespace {
+
+std::unique_ptr<model::Decoder> familyDecoder(const std::string& name, at::ScalarType dtype)
+{
+    auto files = model::ModelFiles::open(sourceFolder() / "tests/fixtures/families" / name);
+    if (!files)
+        qFatal("%s", files.error().sentence().c_str());
+    return model::loadDecoder(*files, c10::kCPU, dtype).value();
+}
+
+double difference(const at::Tensor& ours, const std::vector<double>& theirs)
+{
+    return (ours.to(at::kDouble) - at::tensor(at::ArrayRef<double>(theirs))).abs().max().item<double>();
+}
+
+/// Norm and two fixed projections, as the reference script takes them.
+std::array<double, 3> probes(const at::Tensor& gradient)
+{
+    const auto flat = gradient.to(at::kDouble).flatten();
+    const auto k = at::arange(flat.numel(), at::kDouble);
+    return {flat.norm().item<double>(), (flat * (k * 0.7 + 0.3).cos()).sum().item<double>(),
+            (flat * (k * 1.9).sin()).sum().item<double>()};
+}
+
+} // namespace
+
+/// Every family against transformers, on random tiny checkpoints.
+class TestFamilies : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase() { m_golden = golden("families.json"); }
+
+    void equalsTheReference_data()
+    {
+        QTest::addColumn<QString>("name");
+        for (const auto& [name, expected] : m_golden["families"].items())
+            QTest::newRow(name.c_str()) << QString::fromStdString(name);
+    }
+    void equalsTheReference()
+    {
+        QFETCH(QString, name);
+        const auto family = name.toStdString();
+        const auto& expected = m_golden["families"][family];
+        const auto first = m_golden["first"].get<std::vector<std::int32_t>>();
+        const auto second = m_golden["second"].get<std::vector<std::int32_t>>();
+        auto decoder = familyDecoder(family, at::kFloat);
+        model::PackedTokens tokens;
+        tokens.add(first);
+        const bool byLength = decoder->config.rope.type == "dynamic" || decoder->config.rope.type == "longrope";
+        if (!byLength) // these turn by the longest document of a pass
+            tokens.add(second);
+        double largest = 0;
+        {
+            const at::NoGradGuard noGrad;
+            const auto logits = decoder->logits(decoder->hidden(tokens));
+            for (const auto& [row, values] : expected["logits"].items())
+                largest = std::max(largest, difference(logits[std::stol(row)], values.get<std::vector<double>>()));
+            for (const auto& [row, values] : expected["second"].items()) {
+                if (!byLength)
+                    largest = std::max(largest, difference(logits[static_cast<std::int64_t>(first.size()) + std::stol(row)],
+                                                           values.get<std::vector<double>>()));
+            }
+            auto wide = familyDecoder(family, at::kDouble);
+            model::PackedTokens one;
+            one.add(first);
+            const auto exact = wide->logits(wide->hidden(one))[static_cast<std::int64_t>(first.size()) - 1];
+            const double wideDifference = difference(exact, expected["logitsWide"].get<std::vector<double>>());
+            qInfo("largest difference of a logit: %.2g in float32, %.2g in float64", largest, wideDifference);
+            // The reference takes norms and angles in float32 in a float64 model too.
+            QVERIFY(wideDifference < 2e-5);
+        }
+        QVERIFY(largest < 1e-4);
+    }
+
+    void gradientsEqualTheReference_data() { equalsTheReference_data(); }
+    void gradientsEqualTheReference()
+    {
+        QFETCH(QString, name);
+        const auto& expected = m_golden["families"][name.toStdString()];
+        const auto first = m_golden["first"].get<std::vector<std::int32_t>>();
+        auto decoder = familyDecoder(name.toStdString(), at::kFloat);
+        for (auto& [path, parameter] : decoder->parameters())
+            *parameter = parameter->clone().set_requires_grad(true);
+        decoder->tie();
+        model::PackedTokens tokens;
+        tokens.add(first);
+        const std::vector<std::int64_t> labels(tokens.ids.begin() + 1, tokens.ids.end());
+        tensor::HeadLossInfo info;
+        const auto count = static_cast<double>(labels.size());
+        const auto hidden = decoder->hidden(tokens);
+        auto loss = decoder->loss(hidden.narrow(0, 0, tokens.size() - 1), labels, 1 / count, info);
+        QVERIFY(near(loss.item<double>(), expected["loss"].get<double>(), 1e-5, 0));
+        loss.backward();
+        std::size_t checked = 0;
+        for (auto& [path, parameter] : decoder->parameters()) {
+            if (!expected["gradients"].contains(path)) {
+                QVERIFY2(!parameter->grad().defined(), path.c_str());
+                continue;
+            }
+            const auto theirs = expected["gradients"][path].get<std::vector<double>>();
+            const bool none = !parameter->grad().defined(); // an expert that no token chose
+            const auto ours = none ? std::array<double, 3>{} : probes(parameter->grad());
+            for (std::size_t i = 0; i < ours.size(); ++i)
+                QVERIFY2(std::abs(ours[i] - theirs[i]) <= 1e-4 * (theirs[0] + 0.01),
+                         qPrintable(QString("%1, %2: %3 against %4").arg(path.c_str()).arg(i).arg(ours[i]).arg(theirs[i])));
+            ++checked;
+        }
+        QCOMPARE(checked, expected["gradients"].size());
+    }
+
+    void cachedGenerationEqualsTheReference_data() { equalsTheReference_data(); }
+    void cachedGenerationEqualsTheReference()
+    {
+        QFETCH(QString, name);
+        const at::NoGradGuard noGrad;
+        const auto& expected = m_golden["families"][name.toStdString()];
+        auto decoder = familyDecoder(name.toStdString(), at::kFloat);
+        const auto first = m_golden["first"].get<std::vector<std::int32_t>>();
+        model::PackedTokens tokens;
+        tokens.add(first);
+        auto cache = decoder->makeCache(1, 32);
+        const std::vector<std::int64_t> slots = {0};
+        std::vector<std::int32_t> written;
+        auto hidden = decoder->prefill(tokens, cache, slots).narrow(0, tokens.size() - 1, 1);
+        for (int i = 0; i < 8; ++i) {
+            const auto next = decoder->logits(hidden).argmax(-1).item<std::int64_t>();
+            written.push_back(static_cast<std::int32_t>(next));
+            hidden = decoder->decode(std::vector<std::int64_t>{next}, cache, slots);
+        }
+        QCOMPARE(written, expected["greedy"].get<std::vector<std::int32_t>>());
+    }
+
+private:
+    Json m_golden;
+};
+
+QTEST_APPLESS_MAIN(TestFamilies)
+#include "test_families.moc"
