@@ -142,6 +142,12 @@ private:
                      {"proof", deploy::toJson(proof)}};
         if (auto written = writeFileAtomically(m_folder / "fettle_proof.json", card.dump(1)); !written)
             return written.error();
+        if (!proof.passed)
+            return Error{ErrorCode::Internal,
+                         fmt::format("what was written answers otherwise than the trained model: largest difference of a "
+                                     "logit {:.2g}, allowed {:.2g}",
+                                     proof.largestDifference, deploy::kProofLimit),
+                         m_folder.filename().string(), "Do not use this folder; write it again or report this"};
         card["folder"] = m_folder.string();
         card["bytes"] = bytes;
         return jobs::JobEnd{jobs::Finished{std::move(card)}};

@@ -19,6 +19,8 @@ private Q_SLOTS:
     void init();
     void shardsHoldTheSameModel();
     void exportsAModel();
+    void exportsEveryFamily_data();
+    void exportsEveryFamily();
     void exportsAnAdapter();
     void refusesAdaptersThatPeftWouldIgnore();
 
@@ -97,6 +99,35 @@ void TestExportFiles::exportsAModel()
         });
     QVERIFY(!stopped && !fs::exists(at("out") / "n") &&
             contents(at("out")).size() == contents(at("out") / "m").size() + 1);
+}
+
+void TestExportFiles::exportsEveryFamily_data()
+{
+    QTest::addColumn<QString>("name");
+    const fs::path families = fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families";
+    for (const auto& entry : fs::directory_iterator(families))
+        QTest::newRow(entry.path().filename().c_str())
+            << QString::fromStdString(entry.path().string());
+}
+
+/// What is written has the head, the names and the shapes of what was read.
+void TestExportFiles::exportsEveryFamily()
+{
+    QFETCH(QString, name);
+    const auto base = ModelFiles::open(name.toStdString()).value();
+    std::vector<tensor::TensorPlan> plan;
+    for (const auto& weight : expectedWeights(base.config()))
+        plan.push_back({weight.name, tensor::DType::F32, weight.shape});
+    const auto source = [&](const tensor::TensorPlan& item, const PartSink& sink) {
+        const auto& bytes = base.find(item.name)->bytes;
+        return sink(bytes.data(), bytes.size());
+    };
+    writeModelFolder(at("out") / "m", base.folder(), plan, source).value();
+    const auto written = ModelFiles::open(at("out") / "m").value();
+    QCOMPARE(written.config().tieEmbeddings, base.config().tieEmbeddings);
+    QVERIFY(written.warnings().empty());
+    for (const auto& item : plan)
+        QCOMPARE(bytesOf(*written.find(item.name)), bytesOf(*base.find(item.name)));
 }
 
 void TestExportFiles::exportsAnAdapter()

@@ -1,6 +1,7 @@
 #include "model/import/export_files.h"
 
 #include "model/import/folder_files.h"
+#include "model/import/model_config.h"
 #include "model/import/staged_folder.h"
 
 #include <fmt/format.h>
@@ -85,9 +86,12 @@ Result<std::string> configFor(const fs::path& base, const std::vector<tensor::Te
     Json config = *read;
     for (const char* key : {"auto_map", "_name_or_path", "custom_pipelines"})
         config.erase(key);
+    const auto parsed = parseModelConfig(config, Json(), (base / "config.json").string());
+    if (!parsed)
+        return parsed.error();
     bool ownHead = false;
     for (const auto& item : plan)
-        ownHead = ownHead || item.name == "lm_head.weight";
+        ownHead = ownHead || item.name == parsed->names.head + ".weight";
     config["tie_word_embeddings"] = !ownHead;
     const std::string type = plan.empty() ? "float32" : torchName(plan.front().dtype);
     config["torch_dtype"] = type; // for older readers
