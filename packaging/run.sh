@@ -11,6 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 MODEL="SmolLM2-135M-Instruct"
 SAMPLE="package-summaries"
 SAMPLES="$TREE/resources/samples"
+RECIPE="$TREE/resources/recipes/first-run.json"
 BIN="$TREE/build/release/bin"
 QUESTIONS=3 # of the test rows, answered before and after
 
@@ -106,7 +107,7 @@ main_job()
 {
     local start=$SECONDS code=0
     say "Training $MODEL on $SAMPLE ..."
-    cli train --model "$MODEL" --data "$SAMPLE" --recipe "$TREE/resources/recipes/first-run.json" || code=$?
+    cli train --model "$MODEL" --data "$SAMPLE" --recipe "$RECIPE" || code=$?
     [ "$code" -ne 130 ] || say "Stopped. To go on: $BIN/fettle-cli --workspace $WORKSPACE resume last"
     [ "$code" -eq 0 ] || exit "$code"
     cli plot last --to "$WORKSPACE/last-run.png"
@@ -125,6 +126,6 @@ fill_workspace
 if [ -n "$headless" ]; then
     main_job
 else
-    say "Opening the window on $WORKSPACE ..."
-    exec "$BIN/fettle" --workspace "$WORKSPACE"
+    say "Opening the window on $WORKSPACE; press Start there ..."
+    exec "$BIN/fettle" --workspace "$WORKSPACE" --recipe "$RECIPE"
 fi

@@ -33,7 +33,7 @@ QString firstWorkspace(const QStringList& arguments)
         .filePath("Fettle");
 }
 
-bool openWindow(const QString& folder, QWidget* parent)
+ui::MainWindow* openWindow(const QString& folder, QWidget* parent)
 {
     auto workspace = store::Workspace::open(ui::ss(folder));
     if (!workspace) {
@@ -41,7 +41,7 @@ bool openWindow(const QString& folder, QWidget* parent)
                                     QMessageBox::Close, parent);
         box->setAttribute(Qt::WA_DeleteOnClose);
         box->open();
-        return false;
+        return nullptr;
     }
     if (auto marked = (*workspace)->markInterrupted(); !marked)
         logWarning("app", "runs could not be checked: {}", marked.error().sentence());
@@ -50,7 +50,7 @@ bool openWindow(const QString& folder, QWidget* parent)
     QObject::connect(window, &ui::MainWindow::workspaceWanted, window,
                      [window](const QString& next) { openWindow(next, window); });
     window->show();
-    return true;
+    return window;
 }
 
 } // namespace
@@ -68,12 +68,16 @@ int main(int argc, char** argv)
     parser.addHelpOption();
     parser.addVersionOption();
     parser.addOption({"workspace", "Folder of the workspace to open.", "folder"});
+    parser.addOption(
+        {"recipe", "Show the plan of a run with the settings of this recipe.", "recipe"});
     parser.addPositionalArgument("workspace", "Folder of the workspace to open.", "[workspace]");
     parser.process(app);
     ui::Preferences::instance().applyLook();
     QStringList folders = parser.positionalArguments();
     if (parser.isSet("workspace"))
         folders.prepend(parser.value("workspace"));
-    openWindow(firstWorkspace(folders), nullptr);
+    auto* window = openWindow(firstWorkspace(folders), nullptr);
+    if (window && parser.isSet("recipe"))
+        window->go("plan", "recipe:" + parser.value("recipe"));
     return QApplication::exec();
 }

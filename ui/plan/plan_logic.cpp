@@ -85,9 +85,24 @@ void PlanPlace::activate(const QString& argument)
         m_drawer->find(argument.mid(8));
         return;
     }
-    if (!argument.isEmpty())
+    if (argument.startsWith("recipe:"))
+        takeRecipe(argument.mid(7));
+    else if (!argument.isEmpty())
         m_plan.dataset = ss(argument);
     refreshChoices();
+}
+
+void PlanPlace::takeRecipe(const QString& idOrPath)
+{
+    ParamValues values(recipes::trainingSettings());
+    const auto recipe = recipes::loadRecipe(ss(idOrPath));
+    const auto set = recipe ? values.setAll(recipe->settings) : Result<void>(recipe.error());
+    if (!set) {
+        messages()->show(MessageBar::Kind::Error, sentence(set.error()));
+        return;
+    }
+    m_plan.settings = values;
+    loadForms();
 }
 
 void PlanPlace::refreshChoices()

@@ -19,6 +19,7 @@ class PlanPlace : public Place
 public:
     explicit PlanPlace(Session& session, QWidget* parent = nullptr);
 
+    /// A dataset's name, "setting:KEY" to look for a setting, or "recipe:ID or FILE".
     void activate(const QString& argument) override;
     QPushButton* mainButton() const override { return m_start; }
     const recipes::RunPlan& plan() const { return m_plan; }
@@ -33,6 +34,7 @@ private:
     QWidget* createPrice();
     void connectSignals();
     void refreshChoices();
+    void takeRecipe(const QString& idOrPath);
     void chooseDefaults();
     void settingEdited(const QString& key);
     void loadForms();
