@@ -2,26 +2,18 @@
 
 #include "base/json.h"
 #include "text/pair_table.h"
-#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace fettle::text {
 
 /// Byte-pair encoding of tokenizer.json: merges by rank, leftmost first, in O(n log n).
-class BpeModel final : public TokenModel
+class BpeModel final : public VocabularyModel
 {
 public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<BpeModel>> fromJson(const Json& model);
 
     void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
-    std::optional<TokenId> idOf(std::string_view token) const override
-    {
-        return m_vocab.find(token);
-    }
-    std::string_view tokenOf(TokenId id) const override { return m_vocab.tokenOf(id); }
-    TokenId size() const override { return m_vocab.size(); }
-    std::size_t tokenCount() const override { return m_vocab.count(); }
 
     /// These ids are never given to a whole piece of text (ignore_merges), whatever it spells.
     void forbidWhole(std::vector<bool> special) { m_special = std::move(special); }
@@ -40,7 +32,6 @@ private:
     void merge(std::vector<Symbol>& symbols) const;
     void fillCharacters();
 
-    Vocabulary m_vocab;
     PairTable m_merges;
     std::string m_prefix, m_suffix; // continuing_subword_prefix, end_of_word_suffix
     std::optional<TokenId> m_unk;

@@ -53,6 +53,9 @@ enum class SplitBehavior
     Contiguous
 };
 
+/// From its name in files: "MergedWithNext".
+std::optional<SplitBehavior> behaviorFrom(const std::string& name);
+
 /// Splits one piece at `matches` (sorted, not overlapping); `invert` swaps matches and gaps.
 void splitAt(const Piece& piece, const std::vector<Range>& matches, SplitBehavior behavior,
              bool invert, std::vector<Piece>& out);

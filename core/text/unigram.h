@@ -2,34 +2,25 @@
 
 #include "base/json.h"
 #include "text/pair_table.h"
-#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace fettle::text {
 
 /// The unigram model of tokenizer.json: the cut of a piece with the largest sum of scores.
 /// Source: Kudo 2018, "Subword Regularization", section 3.2 (best segmentation by Viterbi).
-class UnigramModel final : public TokenModel
+class UnigramModel final : public VocabularyModel
 {
 public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<UnigramModel>> fromJson(const Json& model);
 
     void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
-    std::optional<TokenId> idOf(std::string_view token) const override
-    {
-        return m_vocab.find(token);
-    }
-    std::string_view tokenOf(TokenId id) const override { return m_vocab.tokenOf(id); }
-    TokenId size() const override { return m_vocab.size(); }
-    std::size_t tokenCount() const override { return m_vocab.count(); }
 
 private:
     UnigramModel() = default;
     void growTrie(std::string_view token, TokenId id);
     void emit(std::string_view part, std::vector<TokenId>& ids) const;
 
-    Vocabulary m_vocab;
     std::vector<double> m_scores; // by id
     PairTable m_children; // (node, byte) -> {rank: id of the token that ends there, id: node}
     TokenId m_nodes = 1;  // the root is 0

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/json.h"
-#include "text/tokenizer.h"
+#include "text/token_model.h"
 
 #include <unordered_map>
 
@@ -36,6 +36,22 @@ public:
 private:
     std::vector<std::string> m_tokens; // by id; never grows after loading, so views stay valid
     std::unordered_map<std::string_view, TokenId> m_ids;
+};
+
+/// What every model over a fixed vocabulary answers alike.
+class VocabularyModel : public TokenModel
+{
+public:
+    std::optional<TokenId> idOf(std::string_view token) const override
+    {
+        return m_vocab.find(token);
+    }
+    std::string_view tokenOf(TokenId id) const override { return m_vocab.tokenOf(id); }
+    TokenId size() const override { return m_vocab.size(); }
+    std::size_t tokenCount() const override { return m_vocab.count(); }
+
+protected:
+    Vocabulary m_vocab;
 };
 
 } // namespace fettle::text

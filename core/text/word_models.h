@@ -1,57 +1,40 @@
 #pragma once
 
 #include "base/json.h"
-#include "text/token_model.h"
 #include "text/vocabulary.h"
 
 namespace fettle::text {
 
 /// Longest pieces first, from the left; a word that cannot be cut so is unknown as a whole.
 /// Source: Devlin et al. 2019, BERT (WordPiece of Wu et al. 2016).
-class WordPieceModel final : public TokenModel
+class WordPieceModel final : public VocabularyModel
 {
 public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<WordPieceModel>> fromJson(const Json& model);
 
     void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
-    std::optional<TokenId> idOf(std::string_view token) const override
-    {
-        return m_vocab.find(token);
-    }
-    std::string_view tokenOf(TokenId id) const override { return m_vocab.tokenOf(id); }
-    TokenId size() const override { return m_vocab.size(); }
-    std::size_t tokenCount() const override { return m_vocab.count(); }
 
 private:
     WordPieceModel() = default;
 
-    Vocabulary m_vocab;
     std::string m_prefix;
     TokenId m_unk = 0;
     std::size_t m_longest = 100; // characters of a word
 };
 
 /// Whole pieces only.
-class WordLevelModel final : public TokenModel
+class WordLevelModel final : public VocabularyModel
 {
 public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<WordLevelModel>> fromJson(const Json& model);
 
     void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
-    std::optional<TokenId> idOf(std::string_view token) const override
-    {
-        return m_vocab.find(token);
-    }
-    std::string_view tokenOf(TokenId id) const override { return m_vocab.tokenOf(id); }
-    TokenId size() const override { return m_vocab.size(); }
-    std::size_t tokenCount() const override { return m_vocab.count(); }
 
 private:
     WordLevelModel() = default;
 
-    Vocabulary m_vocab;
     TokenId m_unk = 0;
 };
 

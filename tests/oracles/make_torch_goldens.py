@@ -36,6 +36,7 @@ def honest():
     plain = collections.OrderedDict(a=base, half=base.half(), brain=base[0].bfloat16(), wide=base[1].double(), scalar=torch.tensor(3.5),
                                     none=torch.zeros(0, 4), ids=torch.arange(5), flags=torch.tensor([True, False]))
     views = {"turned": base.t(), "part": base[1:3, 2:5], "row": base[2], "whole": base, "step": base[:, ::2]}
+    torch.manual_seed(5)
     module = torch.nn.Linear(3, 2)
     parameters = {"w": torch.nn.Parameter(base.clone()), **{"m." + k: v for k, v in module.state_dict().items()}}
     cases = {"plain": (plain, plain), "views of one storage": (views, views), "parameters": (parameters, parameters),
@@ -89,7 +90,7 @@ def hostile():
     cases = {
         "os.system": (zipped(pickle.dumps({"w": Call(os.system, "true")}, 2)), "system"),
         "eval": (zipped(pickle.dumps({"w": Call(eval, "1")}, 2)), "eval"),
-        "os.system, older form": (saved({"w": 1}, False).replace(b"}q\x00X", b"cos\nsystem\n(X\x04\x00\x00\x00trueX", 1), ""),
+        "os.system, older form": (saved({"w": 1}, False).replace(b"}q\x00X", b"cos\nsystem\n(X\x04\x00\x00\x00trueX", 1), "system"),
         "nested call": (zipped(pickle.dumps(Call(getattr, Call(__import__, "os"), "system"), 2)), "getattr"),
         "numpy": (zipped(b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n."), "_reconstruct"),
         "sparse tensor": (zipped(b"\x80\x02ctorch._utils\n_rebuild_sparse_tensor\n."), "_rebuild_sparse_tensor"),

@@ -78,6 +78,20 @@ Result<void> writeTokenizer(const tensor::GgufFile& file, const fs::path& folder
     return {};
 }
 
+/// Writes all weights of a source and counts them.
+template<class Source>
+Result<void> writeMetered(const fs::path& folder, const Source& source, Meter& meter)
+{
+    return writeWeights(
+        folder, source.plan(), [&](const tensor::TensorPlan& weight, const PartSink& sink) {
+            return source.read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
+                if (auto counted = meter.add(size); !counted)
+                    return counted;
+                return sink(data, size);
+            });
+        });
+}
+
 Result<ImportedModel> importGguf(const fs::path& source, const fs::path& target,
                                  const ImportProgress& progress, std::stop_token stop)
 {
@@ -107,15 +121,7 @@ Result<ImportedModel> importGguf(const fs::path& source, const fs::path& target,
             return written.error();
     }
     Meter meter(progress, std::move(stop), *total);
-    const auto written = writeWeights(
-        staged.path(), plan, [&](const tensor::TensorPlan& weight, const PartSink& sink) {
-            return model->read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
-                if (auto counted = meter.add(size); !counted)
-                    return counted;
-                return sink(data, size);
-            });
-        });
-    if (!written)
+    if (auto written = writeMetered(staged.path(), *model, meter); !written)
         return written.error();
     const auto files = ModelFiles::open(staged.path());
     if (!files)
@@ -159,19 +165,34 @@ Result<ModelFiles> checkFolder(const fs::path& source)
     return files;
 }
 
-/// A folder whose weights are PyTorch files: read without running them, written as safetensors.
-Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target,
-                                  const ImportProgress& progress, std::stop_token stop)
+struct TorchModel
+{
+    ModelConfig config;
+    TorchWeights weights;
+};
+
+/// A folder with PyTorch files, checked as checkFolder() checks others.
+Result<TorchModel> openTorch(const fs::path& source)
 {
     auto config = readModelConfig(source);
     if (!config)
         return config.error();
     if (auto fine = checkTokenizer(source, *config, source); !fine)
         return fine.error();
-    const auto weights = TorchWeights::open(source, *config);
+    auto weights = TorchWeights::open(source, *config);
     if (!weights)
         return weights.error();
-    const auto total = totalBytes(weights->plan());
+    return TorchModel{*std::move(config), *std::move(weights)};
+}
+
+/// A folder whose weights are PyTorch files: read without running them, written as safetensors.
+Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target,
+                                  const ImportProgress& progress, std::stop_token stop)
+{
+    const auto torch = openTorch(source);
+    if (!torch)
+        return torch.error();
+    const auto total = totalBytes(torch->weights.plan());
     if (!total)
         return total.error();
     if (auto room = checkRoom(target, *total); !room)
@@ -184,16 +205,7 @@ Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target
         if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
             return copied.error();
     }
-    const auto written = writeWeights(
-        staged.path(), weights->plan(),
-        [&](const tensor::TensorPlan& weight, const PartSink& sink) {
-            return weights->read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
-                if (auto counted = meter.add(size); !counted)
-                    return counted;
-                return sink(data, size);
-            });
-        });
-    if (!written)
+    if (auto written = writeMetered(staged.path(), torch->weights, meter); !written)
         return written.error();
     const auto files = checkFolder(staged.path());
     if (!files)
@@ -242,7 +254,8 @@ Result<ImportedModel> importFolder(const fs::path& source, const fs::path& targe
 std::optional<Error> refusedFile(const fs::path& source)
 {
     const std::string ending = source.extension().string();
-    constexpr std::string_view kWeights[] = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".safetensors"};
+    constexpr std::string_view kWeights[] = {".bin",  ".pt",  ".pth",
+                                             ".ckpt", ".pkl", ".safetensors"};
     if (std::ranges::find(kWeights, ending) != std::end(kWeights))
         return Error{ErrorCode::InvalidInput, "one weight file alone is not a model",
                      source.string(),
@@ -289,14 +302,10 @@ Result<ImportedModel> inspectModel(const fs::path& source)
 {
     return guarded(source, [&](bool folder) -> Result<ImportedModel> {
         if (folder && TorchWeights::isIn(source)) {
-            auto config = readModelConfig(source);
-            if (!config)
-                return config.error();
-            if (auto fine = checkTokenizer(source, *config, source); !fine)
-                return fine.error();
-            if (const auto weights = TorchWeights::open(source, *config); !weights)
-                return weights.error();
-            return ImportedModel{source, *config, {}};
+            auto torch = openTorch(source);
+            if (!torch)
+                return torch.error();
+            return ImportedModel{source, std::move(torch->config), {}};
         }
         if (folder) {
             const auto files = checkFolder(source);
