@@ -40,7 +40,8 @@ void EvaluatePlace::createLayout()
     m_data->setObjectName("evalDataCombo");
     m_data->setAccessibleName(tr("Test rows of"));
     m_data->setMinimumContentsLength(22);
-    addTool(new Text(tr("Test rows"), TextRole::Body, Ink::Second, this));
+    m_dataLabel = new Text(tr("Test rows"), TextRole::Body, Ink::Second, this);
+    addTool(m_dataLabel);
     addTool(m_data);
     auto* full = new QWidget;
     auto* box = new QVBoxLayout(full);
@@ -145,6 +146,7 @@ void EvaluatePlace::refresh()
             const bool ready = !models.empty() && !datasets.empty();
             setState(ready ? PlaceState::Full : PlaceState::Empty);
             m_data->setVisible(ready);
+            m_dataLabel->setVisible(ready);
             refreshStart();
         });
 }

@@ -37,6 +37,7 @@ private:
     QPointer<JobBridge> m_job;
 
     QListWidget* m_models = nullptr;
+    Text* m_dataLabel = nullptr;
     QComboBox* m_data = nullptr;
     QTableWidget* m_table = nullptr;
     Text *m_phase = nullptr, *m_note = nullptr;
