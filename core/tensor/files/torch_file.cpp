@@ -17,9 +17,9 @@ using Bytes = std::span<const std::byte>;
 constexpr std::size_t kMaxEntries = 100'000;
 constexpr std::uint64_t kMaxPickle = 256u << 20;
 
-Error damaged(const std::filesystem::path& path, std::string what)
+Error damaged(const std::string& where, std::string what)
 {
-    return {ErrorCode::InvalidInput, std::move(what), path.string(),
+    return {ErrorCode::InvalidInput, std::move(what), where,
             "Fetch the file again from its source"};
 }
 
@@ -51,9 +51,9 @@ using Entries = std::map<std::string, Bytes>;
 class ZipReader
 {
 public:
-    ZipReader(Bytes bytes, const std::filesystem::path& path)
+    ZipReader(Bytes bytes, const std::string& where)
         : m_bytes(bytes)
-        , m_path(path)
+        , m_where(where)
     {
     }
 
@@ -61,19 +61,20 @@ public:
     {
         const auto end = zipEnd(m_bytes);
         if (!end)
-            return damaged(m_path, "the file ends in the middle: its table of contents is missing");
+            return damaged(m_where,
+                           "the file ends in the middle: its table of contents is missing");
         std::uint64_t count = at<std::uint16_t>(m_bytes, *end + 10);
         std::uint64_t place = at<std::uint32_t>(m_bytes, *end + 16);
         if (*end >= 20 && at<std::uint32_t>(m_bytes, *end - 20) == 0x07064b50) { // zip64
             const auto record = at<std::uint64_t>(m_bytes, *end - 12);
             if (record > m_bytes.size() || m_bytes.size() - record < 56 ||
                 at<std::uint32_t>(m_bytes, record) != 0x06064b50)
-                return damaged(m_path, "the table of contents is damaged");
+                return damaged(m_where, "the table of contents is damaged");
             count = at<std::uint64_t>(m_bytes, record + 32);
             place = at<std::uint64_t>(m_bytes, record + 48);
         }
         if (count > kMaxEntries)
-            return damaged(m_path, fmt::format("the file has {} entries", count));
+            return damaged(m_where, fmt::format("the file has {} entries", count));
         for (std::uint64_t i = 0; i < count; ++i) {
             if (auto read = readEntry(place); !read)
                 return read.error();
@@ -87,7 +88,7 @@ private:
         constexpr std::uint64_t kHeader = 46;
         if (place > m_bytes.size() || m_bytes.size() - place < kHeader ||
             at<std::uint32_t>(m_bytes, place) != 0x02014b50)
-            return damaged(m_path, "the table of contents is damaged");
+            return damaged(m_where, "the table of contents is damaged");
         const auto flags = at<std::uint16_t>(m_bytes, place + 8);
         const auto method = at<std::uint16_t>(m_bytes, place + 10);
         std::uint64_t stored = at<std::uint32_t>(m_bytes, place + 20);
@@ -98,25 +99,25 @@ private:
         std::uint64_t local = at<std::uint32_t>(m_bytes, place + 42);
         const std::uint64_t whole = kHeader + nameSize + extraSize + commentSize;
         if (m_bytes.size() - place < whole)
-            return damaged(m_path, "the table of contents is damaged");
+            return damaged(m_where, "the table of contents is damaged");
         const std::string name(reinterpret_cast<const char*>(m_bytes.data() + place + kHeader),
                                nameSize);
         wideSizes(m_bytes.subspan(place + kHeader + nameSize, extraSize), size, stored, local);
         place += whole;
         if ((flags & 1) != 0 || method != 0 || stored != size)
             return Error{ErrorCode::Unsupported,
-                         "the file is compressed or encrypted, which weights never are",
-                         m_path.string(), "Choose a version of the model in safetensors form"};
+                         "the file is compressed or encrypted, which weights never are", m_where,
+                         "Choose a version of the model in safetensors form"};
         constexpr std::uint64_t kLocal = 30;
         if (local > m_bytes.size() || m_bytes.size() - local < kLocal ||
             at<std::uint32_t>(m_bytes, local) != 0x04034b50)
-            return damaged(m_path, "an entry of the file is not where it should be");
+            return damaged(m_where, "an entry of the file is not where it should be");
         const std::uint64_t begin = local + kLocal + at<std::uint16_t>(m_bytes, local + 26) +
                                     at<std::uint16_t>(m_bytes, local + 28);
         if (begin > m_bytes.size() || size > m_bytes.size() - begin)
-            return damaged(m_path, "an entry reaches beyond the end of the file");
+            return damaged(m_where, "an entry reaches beyond the end of the file");
         if (!m_entries.emplace(name, m_bytes.subspan(begin, size)).second)
-            return damaged(m_path, "an entry occurs twice");
+            return damaged(m_where, "an entry occurs twice");
         return {};
     }
 
@@ -140,7 +141,7 @@ private:
     }
 
     Bytes m_bytes;
-    const std::filesystem::path& m_path;
+    const std::string& m_where;
     Entries m_entries;
 };
 
@@ -154,10 +155,10 @@ using StorageOf = std::function<std::optional<Bytes>(const PickleStorage&)>;
 
 /// A view into its storage, checked to its last element.
 Result<TorchTensor> placed(const std::string& name, const PickleTensor& tensor,
-                           const StorageOf& storageOf, const std::filesystem::path& path)
+                           const StorageOf& storageOf, const std::string& where)
 {
     const auto wrong = [&](const char* what) {
-        return damaged(path, fmt::format("the weight '{}' {}", name.substr(0, 80), what));
+        return damaged(where, fmt::format("the weight '{}' {}", name.substr(0, 80), what));
     };
     const auto bytes = storageOf(tensor.storage);
     if (!bytes)
@@ -203,11 +204,11 @@ const PickleDict* tableOf(const PickleNode* root)
 }
 
 Result<std::vector<TorchTensor>> tensorsOf(const Pickle& pickle, const StorageOf& storageOf,
-                                           const std::filesystem::path& path)
+                                           const std::string& where)
 {
     const auto* table = tableOf(pickle.root);
     if (!table)
-        return Error{ErrorCode::Unsupported, "the file holds no table of weights", path.string(),
+        return Error{ErrorCode::Unsupported, "the file holds no table of weights", where,
                      "Choose the file with the model's weights"};
     std::vector<TorchTensor> tensors;
     std::set<std::string> seen;
@@ -216,11 +217,11 @@ Result<std::vector<TorchTensor>> tensorsOf(const Pickle& pickle, const StorageOf
         const auto* tensor = as<PickleTensor>(value);
         if (!name || !tensor)
             return Error{ErrorCode::Unsupported,
-                         "the table of weights holds something that is no weight", path.string(),
+                         "the table of weights holds something that is no weight", where,
                          "Choose the file with the model's weights, not one of a training run"};
         if (!seen.insert(*name).second)
-            return damaged(path, fmt::format("the weight '{}' occurs twice", name->substr(0, 80)));
-        auto made = placed(*name, *tensor, storageOf, path);
+            return damaged(where, fmt::format("the weight '{}' occurs twice", name->substr(0, 80)));
+        auto made = placed(*name, *tensor, storageOf, where);
         if (!made)
             return made.error();
         tensors.push_back(*std::move(made));
@@ -228,31 +229,31 @@ Result<std::vector<TorchTensor>> tensorsOf(const Pickle& pickle, const StorageOf
     return tensors;
 }
 
-Result<std::vector<TorchTensor>> readZip(Bytes bytes, const std::filesystem::path& path)
+Result<std::vector<TorchTensor>> readZip(Bytes bytes, const std::string& where)
 {
-    auto entries = ZipReader(bytes, path).read();
+    auto entries = ZipReader(bytes, where).read();
     if (!entries)
         return entries.error();
     const auto list = std::ranges::find_if(
         *entries, [](const auto& entry) { return entry.first.ends_with("/data.pkl"); });
     if (list == entries->end())
-        return Error{ErrorCode::Unsupported, "the file is a zip archive without weights",
-                     path.string(), "Choose the file with the model's weights"};
+        return Error{ErrorCode::Unsupported, "the file is a zip archive without weights", where,
+                     "Choose the file with the model's weights"};
     const std::string folder = list->first.substr(0, list->first.size() - 8);
     if (entries->contains(folder + "constants.pkl"))
         return Error{ErrorCode::Unsupported, "the file is a program (TorchScript), not weights",
-                     path.string(), "Choose a version of the model in safetensors form"};
+                     where, "Choose a version of the model in safetensors form"};
     if (const auto order = entries->find(folder + "byteorder");
         order != entries->end() &&
         std::string_view(reinterpret_cast<const char*>(order->second.data()),
                          order->second.size()) != "little")
-        return Error{ErrorCode::Unsupported, "the numbers are stored in big-endian order",
-                     path.string(), "Choose a version of the model in safetensors form"};
+        return Error{ErrorCode::Unsupported, "the numbers are stored in big-endian order", where,
+                     "Choose a version of the model in safetensors form"};
     if (list->second.size() > kMaxPickle)
-        return damaged(path, "the list of weights is impossibly long");
+        return damaged(where, "the list of weights is impossibly long");
     const auto pickle = runPickle(list->second);
     if (!pickle)
-        return at(pickle.error(), path.string());
+        return at(pickle.error(), where);
     return tensorsOf(
         *pickle,
         [&](const PickleStorage& storage) -> std::optional<Bytes> {
@@ -262,25 +263,25 @@ Result<std::vector<TorchTensor>> readZip(Bytes bytes, const std::filesystem::pat
                 return std::nullopt;
             return found->second.first(size.value());
         },
-        path);
+        where);
 }
 
 /// The older form: three small pickles, the list of weights, the keys of the storages, and then
 /// for each key its number of elements and their bytes.
-Result<std::vector<TorchTensor>> readPlain(Bytes bytes, const std::filesystem::path& path)
+Result<std::vector<TorchTensor>> readPlain(Bytes bytes, const std::string& where)
 {
     std::vector<Pickle> parts;
     std::uint64_t place = 0;
     for (int i = 0; i < 5; ++i) {
         auto pickle = runPickle(bytes.subspan(place, std::min(kMaxPickle, bytes.size() - place)));
         if (!pickle)
-            return at(pickle.error(), path.string());
+            return at(pickle.error(), where);
         place += pickle->used;
         parts.push_back(*std::move(pickle));
     }
     const auto* keys = as<PickleList>(parts[4].root);
     if (!keys)
-        return damaged(path, "the list of stored numbers is missing");
+        return damaged(where, "the list of stored numbers is missing");
     std::map<std::string, std::uint64_t> widths; // bytes of an element, by key
     for (const auto& part : parts[3].nodes) {
         if (const auto* storage = as<PickleStorage>(&part))
@@ -290,11 +291,11 @@ Result<std::vector<TorchTensor>> readPlain(Bytes bytes, const std::filesystem::p
     for (const auto* item : keys->items) {
         const auto* key = as<std::string>(item);
         if (!key || !widths.contains(*key) || bytes.size() - place < 8)
-            return damaged(path, "the stored numbers are incomplete");
+            return damaged(where, "the stored numbers are incomplete");
         const auto size = Checked(at<std::uint64_t>(bytes, place)) * Checked(widths[*key]);
         place += 8;
         if (!size.within(bytes.size() - place))
-            return damaged(path, "the stored numbers end in the middle");
+            return damaged(where, "the stored numbers end in the middle");
         storages[*key] = bytes.subspan(place, size.value());
         place += size.value();
     }
@@ -304,7 +305,7 @@ Result<std::vector<TorchTensor>> readPlain(Bytes bytes, const std::filesystem::p
             const auto found = storages.find(storage.key);
             return found == storages.end() ? std::nullopt : std::optional(found->second);
         },
-        path);
+        where);
 }
 
 } // namespace
@@ -314,16 +315,23 @@ Result<TorchFile> TorchFile::open(const std::filesystem::path& path)
     auto mapping = MappedFile::open(path);
     if (!mapping)
         return mapping.error();
-    TorchFile file;
-    file.m_path = path;
-    file.m_mapping = *std::move(mapping);
-    const auto bytes = file.m_mapping->bytes();
+    auto file = parse((*mapping)->bytes(), path.string());
+    if (!file)
+        return file;
+    file->m_path = path;
+    file->m_mapping = *std::move(mapping);
+    return file;
+}
+
+Result<TorchFile> TorchFile::parse(Bytes bytes, const std::string& where)
+{
     if (bytes.size() < 4)
-        return damaged(path, "the file is empty");
+        return damaged(where, "the file is empty");
     auto tensors =
-        at<std::uint16_t>(bytes, 0) == 0x4b50 ? readZip(bytes, path) : readPlain(bytes, path);
+        at<std::uint16_t>(bytes, 0) == 0x4b50 ? readZip(bytes, where) : readPlain(bytes, where);
     if (!tensors)
         return tensors.error();
+    TorchFile file;
     file.m_tensors = *std::move(tensors);
     return file;
 }

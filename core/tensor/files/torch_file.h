@@ -28,6 +28,8 @@ class TorchFile
 {
 public:
     static Result<TorchFile> open(const std::filesystem::path& path);
+    /// The same over bytes that the caller keeps alive; `where` names them in errors.
+    static Result<TorchFile> parse(std::span<const std::byte> bytes, const std::string& where);
 
     const std::vector<TorchTensor>& tensors() const { return m_tensors; }
     const std::filesystem::path& path() const { return m_path; }

@@ -1,0 +1,22 @@
+// make_seeds TARGET FOLDER: writes the target's seeds, one file each, named by their content.
+#include "base/sha256.h"
+#include "fuzz/fuzz_target.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+int main(int count, char** words)
+{
+    const bool known = count == 3 && fettle::fuzz::findTarget(words[1]);
+    if (!known) {
+        std::fprintf(stderr, "usage: make_seeds TARGET FOLDER\n");
+        return 2;
+    }
+    std::filesystem::create_directories(words[2]);
+    for (const auto& seed : fettle::fuzz::seedsOf(words[1])) {
+        const auto name = fettle::sha256(seed).substr(0, 16);
+        std::ofstream(std::filesystem::path(words[2]) / name, std::ios::binary) << seed;
+    }
+    return 0;
+}
