@@ -1,0 +1,3 @@
+#define FETTLE_QUANT_NAMESPACE quant_baseline
+#define FETTLE_QUANT_NAME "baseline"
+#include "tensor/files/ggml_kernels.inl"
