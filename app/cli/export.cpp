@@ -1,7 +1,10 @@
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/run_job.h"
+#include "deploy/proof_card.h"
 #include "recipes/front_door.h"
+
+#include <fmt/ranges.h>
 
 namespace fettle::cli {
 
@@ -9,7 +12,7 @@ namespace {
 
 struct ExportOptions
 {
-    std::string run, kind, to;
+    std::string what, form, to, type, shardSize;
 };
 
 std::string proofInWords(const Json& proof)
@@ -22,27 +25,92 @@ std::string proofInWords(const Json& proof)
         proof.value("perplexityBefore", 0.0), proof.value("perplexityAfter", 0.0));
 }
 
-Outcome exportRun(Session& session, const ExportOptions& options)
+std::string formsInWords()
 {
-    if (options.kind != "peft" && options.kind != "merged")
+    std::vector<std::string> words;
+    for (const auto& form : recipes::exportFormInfos())
+        words.push_back(fmt::format("{}: {}", form.id, form.help));
+    return fmt::format("{}", fmt::join(words, "; "));
+}
+
+std::string typesInWords()
+{
+    std::vector<std::string> words;
+    for (const auto& form : recipes::exportFormInfos()) {
+        if (form.types.size() > 1)
+            words.push_back(fmt::format("{}: {}", form.id, fmt::join(form.types, ", ")));
+    }
+    return fmt::format("Number type of the weights ({}); the first is the default",
+                       fmt::join(words, "; "));
+}
+
+/// "5 GB", "500MB", "2000000000".
+Result<std::uint64_t> bytesFrom(const std::string& text)
+{
+    constexpr std::pair<std::string_view, double> kUnits[] = {
+        {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"b", 1}, {"", 1}};
+    std::size_t end = 0;
+    double number = 0;
+    try {
+        number = std::stod(text, &end);
+    } catch (const std::exception&) {
+        end = 0;
+    }
+    const std::string unit = lowerAscii(trimmed(std::string_view(text).substr(end)));
+    for (const auto& [name, factor] : kUnits) {
+        const double bytes = number * factor;
+        if (end > 0 && unit == name && bytes >= 1 && bytes < 9e18)
+            return static_cast<std::uint64_t>(bytes);
+    }
+    return Error{ErrorCode::InvalidInput, fmt::format("\"{}\" is no size", text), "--shard-size",
+                 "Write a number with kB, MB or GB, such as 5GB"};
+}
+
+/// What parsing cannot check, before anything is loaded.
+Result<recipes::ExportPlan> planFrom(const ExportOptions& options)
+{
+    const auto missing = [](const char* option, const std::string& remedy) {
+        return Error{ErrorCode::InvalidInput, fmt::format("{} is required", option), "export",
+                     remedy};
+    };
+    if (options.what.empty())
+        return missing("run",
+                       "Name a run or a model, such as: export last --as merged --to FOLDER");
+    if (options.form.empty())
+        return missing("--as", "Use one of these. " + formsInWords());
+    if (options.to.empty())
+        return missing("--to", "Name a folder that does not exist yet");
+    std::vector<std::string> forms;
+    for (const auto& form : recipes::exportFormInfos())
+        forms.push_back(fmt::format("{} ({})", form.id, form.help));
+    if (std::ranges::none_of(
+            forms, [&](const auto& each) { return each.starts_with(options.form + " ("); }))
         return Error{ErrorCode::InvalidInput,
-                     fmt::format("\"{}\" is no form to take a run away in", options.kind), "--as",
-                     "Use peft (the add-on alone) or merged (a whole model)"};
+                     fmt::format("\"{}\" is no form to take a model away in", options.form), "--as",
+                     fmt::format("Use {}", fmt::join(forms, " or "))};
     std::error_code ec;
     if (std::filesystem::exists(options.to, ec) && !std::filesystem::is_empty(options.to, ec))
         return Error{ErrorCode::InvalidInput, "there is something at this place already",
                      options.to, "Name a folder that does not exist yet"};
+    recipes::ExportPlan plan{options.what, options.form, options.to, options.type};
+    if (!options.shardSize.empty()) {
+        const auto bytes = bytesFrom(options.shardSize);
+        if (!bytes)
+            return bytes.error();
+        plan.shardBytes = *bytes;
+    }
+    return plan;
+}
+
+Outcome exportModel(Session& session, const ExportOptions& options)
+{
+    const auto plan = planFrom(options);
+    if (!plan)
+        return plan.error();
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
-    constexpr std::string_view prefix = "run:";
-    const auto run = (*workspace)
-                         ->run(options.run.starts_with(prefix) ? options.run.substr(prefix.size())
-                                                               : options.run);
-    if (!run)
-        return run.error();
-    const auto outcome =
-        runJob(recipes::makeExportJob(*workspace, run->id, options.kind, options.to));
+    const auto outcome = runJob(recipes::makeExportJob(*workspace, *plan));
     if (!outcome)
         return outcome.error();
     if (session.json) {
@@ -59,18 +127,76 @@ Outcome exportRun(Session& session, const ExportOptions& options)
     return outcome->exit();
 }
 
+/// "changed: a, b; missing: c".
+std::string differences(const deploy::Verification& found)
+{
+    std::vector<std::string> parts;
+    for (const auto& [words, names] :
+         {std::pair<const char*, const std::vector<std::string>&>{"changed", found.changed},
+          {"missing", found.missing},
+          {"added", found.added}}) {
+        if (!names.empty())
+            parts.push_back(fmt::format("{}: {}", words, fmt::join(names, ", ")));
+    }
+    return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+Outcome verifyExport(Session& session, const std::string& folder)
+{
+    const auto found = deploy::verifyExport(folder);
+    if (!found)
+        return found.error();
+    if (session.json)
+        printJson({{"intact", found->intact()},
+                   {"files", found->files},
+                   {"changed", found->changed},
+                   {"missing", found->missing},
+                   {"added", found->added},
+                   {"cardSha256", found->cardDigest},
+                   {"card", OrderedJson(found->card)}});
+    const Json proof = found->card.value("proof", Json::object());
+    if (!found->intact())
+        return session.json
+                   ? Outcome(exitCode(ErrorCode::Io))
+                   : Outcome(
+                         Error{ErrorCode::Io,
+                               "the files are not those of the proof card: " + differences(*found),
+                               folder, "Do not use this folder; export the model again"});
+    if (!session.json)
+        printLine(fmt::format("{} as on the card of {} (card {}). {}",
+                              counted(static_cast<std::int64_t>(found->files), "file"),
+                              found->card.value("madeAt", ""), found->cardDigest.substr(0, 16),
+                              proof.value("passed", false)
+                                  ? "Its proof passed."
+                                  : "Its proof did NOT pass: do not use these files."));
+    return proof.value("passed", false) ? kDone : exitCode(ErrorCode::Io);
+}
+
 } // namespace
 
 void addExport(CLI::App& app, Session& session)
 {
     const auto options = std::make_shared<ExportOptions>();
     auto* command =
-        addCommand(app, session, "export", "Writes a run as a folder that other programs open",
-                   [&session, options] { return exportRun(session, *options); });
-    command->add_option("run", options->run, "Run: number, id, name, or last")->required();
-    command->add_option("--as", options->kind, "peft: the add-on alone; merged: a whole model")
+        app.add_subcommand("export", "Writes a run or a model so that other programs open it");
+    // A sub-command has set its own work by then.
+    command->callback([&session, options, command] {
+        if (command->get_subcommands().empty())
+            session.command = [&session, options] { return exportModel(session, *options); };
+    });
+    command->add_option("run", options->what,
+                        "Run (number, id, name, or last), or model (name, or model:name)");
+    command->add_option("--as", options->form, formsInWords());
+    command->add_option("--to", options->to, "Folder to make");
+    command->add_option("--dtype", options->type, typesInWords());
+    command->add_option("--shard-size", options->shardSize, "Largest weight file (default: 5GB)");
+
+    const auto folder = std::make_shared<std::string>();
+    addCommand(*command, session, "verify",
+               "Checks a folder that was exported against its proof card",
+               [&session, folder] { return verifyExport(session, *folder); })
+        ->add_option("folder", *folder, "Folder with fettle-proof.json")
         ->required();
-    command->add_option("--to", options->to, "Folder to make")->required();
 }
 
 } // namespace fettle::cli

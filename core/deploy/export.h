@@ -2,41 +2,77 @@
 
 #include "methods/method.h"
 #include "model/decoder.h"
+#include "model/import/weight_writer.h"
 
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 namespace fettle::deploy {
 
-/// Writes a PEFT adapter folder (adapter_config.json, adapter_model.safetensors), whole or not at all.
-/// Errors: Unsupported when the method has no adapter; those of writing.
+/// Called with the bytes of each part that was written; an error (Cancelled) ends the writing.
+using WrittenBytes = std::function<Result<void>(std::uint64_t bytes)>;
+
+/// How the weights of a whole model are written.
+struct WeightForm
+{
+    tensor::DType type = tensor::DType::F32; ///< F32, F16 or BF16
+    std::uint64_t maxShardBytes = model::kMaxShardBytes;
+    WrittenBytes written;
+};
+
+/// "float32", "bfloat16" or "float16", and their short names. Errors: InvalidInput.
+Result<tensor::DType> weightTypeFrom(const std::string& name);
+
+/// Writes a PEFT adapter folder (adapter_config.json, adapter_model.safetensors), whole or not at
+/// all. Errors: Unsupported when the method has no adapter; those of writing.
 Result<void> exportAdapter(const methods::Attached& attached, const std::string& baseModel,
                            const std::filesystem::path& target);
+/// Compares each tensor of a written adapter with the one in memory, bit by bit; gives their
+/// number. Errors: Internal naming the first that differs; those of reading.
+Result<std::int64_t> checkAdapter(const methods::Attached& attached,
+                                  const std::filesystem::path& folder);
 
-/// Merges the method into the decoder and writes a Hugging Face folder: configuration, tokenizer and
-/// conversation form of the base, float32 weights. The decoder is the merged model afterwards.
-Result<void> exportMerged(model::Decoder& decoder, methods::Attached& attached,
-                          const std::filesystem::path& baseFolder, const std::filesystem::path& target);
+/// Writes the decoder as a Hugging Face folder: configuration, tokenizer and conversation form of
+/// the base, weights rounded to the type. Weights pass through in parts. Errors: InvalidInput
+/// naming the weight that the type cannot hold; those of writing.
+Result<void> exportModel(model::Decoder& decoder, const std::filesystem::path& baseFolder,
+                         const std::filesystem::path& target, const WeightForm& form);
+/// Compares every weight of the folder with what exportModel() was to write, bit by bit; gives
+/// their number. Errors: Internal naming the first weight that differs; those of reading.
+Result<std::int64_t> checkModel(model::Decoder& decoder, const std::filesystem::path& folder,
+                                tensor::DType type);
+
+/// What a written model may differ from the one in memory.
+struct ProofLimits
+{
+    double logit = 1e-3;          ///< largest difference of a logit
+    double perplexityRise = 1e-3; ///< perplexity after / before - 1
+};
+/// Rounding to the type moves logits; these are the limits beyond which it is no longer rounding.
+ProofLimits limitsFor(tensor::DType type);
 
 /// How far a written model is from the one in memory.
 struct Proof
 {
     std::int64_t texts = 0, tokens = 0;
-    double largestDifference = 0;           ///< of any logit
+    std::int64_t prompts = 0;     ///< of the texts, the program's own
+    std::int64_t weights = 0;     ///< compared bit by bit
+    double largestDifference = 0; ///< of any logit
     double perplexityBefore = 0, perplexityAfter = 0;
-    bool passed = false;                    ///< largestDifference <= kProofLimit
+    ProofLimits limits;
+    bool passed = false;
 };
-constexpr double kProofLimit = 1e-3;
 Json toJson(const Proof& proof);
 
 /// Final hidden states and logits sums of fixed texts, to compare two models with.
 struct Answers
 {
-    std::vector<at::Tensor> logits;         ///< per text [tokens, vocab], float32
-    double nll = 0;                         ///< nats over all tokens after the first of each text
+    std::vector<at::Tensor> logits; ///< per text [tokens, vocab], float32
+    double nll = 0;                 ///< nats over all tokens after the first of each text
     std::int64_t tokens = 0;
 };
 Answers answersOf(model::Decoder& decoder, const std::vector<std::vector<std::int32_t>>& texts);
-Proof compareAnswers(const Answers& before, const Answers& after);
+Proof compareAnswers(const Answers& before, const Answers& after, const ProofLimits& limits);
 
 } // namespace fettle::deploy

@@ -1,13 +1,12 @@
-#include "base/atomic_file.h"
-#include "base/sha256.h"
-#include "deploy/export.h"
-#include "model/load.h"
-#include "recipes/front_door.h"
-#include "recipes/loaded_model.h"
-#include "tensor/torch_files.h"
+#include "base/text.h"
+#include "deploy/proof_card.h"
+#include "recipes/export_forms.h"
 #include "tensor/torch_pch.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/version.h>
 
 namespace fettle::recipes {
 
@@ -15,14 +14,53 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kProofTexts = 16, kProofLength = 128;
+constexpr std::size_t kProofRows = 8, kProofLength = 128;
 
-/// Writes a run's model in an open format, reads it back from disk and compares the answers.
+Error unknownForm(const std::string& id)
+{
+    std::vector<std::string> known;
+    for (const auto& form : exportForms())
+        known.push_back(fmt::format("{} ({})", form.info.id, form.info.help));
+    return {ErrorCode::InvalidInput, "there is no export form \"" + id + "\"", "export",
+            fmt::format("Use {}", fmt::join(known, " or "))};
+}
+
+Error unknownType(const ExportFormInfo& info, const std::string& type)
+{
+    return {ErrorCode::InvalidInput,
+            fmt::format("\"{}\" is no type in which {} is written", type, info.id), "--dtype",
+            fmt::format("Use {}", fmt::join(info.types, ", "))};
+}
+
+/// The name of a type as the form writes it: "bf16" is bfloat16; empty is the form's first.
+Result<std::string> settledType(const ExportFormInfo& info, const std::string& type)
+{
+    static const std::pair<const char*, const char*> kShort[] = {{"f32", "float32"},
+                                                                 {"fp32", "float32"},
+                                                                 {"bf16", "bfloat16"},
+                                                                 {"f16", "float16"},
+                                                                 {"fp16", "float16"}};
+    if (type.empty())
+        return info.types.front();
+    const auto lower = lowerAscii(type);
+    for (const auto& known : info.types) {
+        if (lowerAscii(known) == lower)
+            return known;
+    }
+    for (const auto& [name, full] : kShort) {
+        if (lower == name && std::ranges::find(info.types, full) != info.types.end())
+            return std::string(full);
+    }
+    return unknownType(info, type);
+}
+
+/// Writes a run or a model in an open form, reads it back from disk and compares the answers.
 class ExportJob final : public jobs::Job
 {
 public:
-    ExportJob(std::shared_ptr<store::Workspace> workspace, std::string run, std::string kind, fs::path folder)
-        : m_workspace(std::move(workspace)), m_which(std::move(run)), m_kind(std::move(kind)), m_folder(std::move(folder))
+    ExportJob(std::shared_ptr<store::Workspace> workspace, ExportPlan plan)
+        : m_workspace(std::move(workspace))
+        , m_plan(std::move(plan))
     {
     }
 
@@ -30,140 +68,182 @@ public:
 
     Result<jobs::JobEnd> run(jobs::JobContext& context) override
     {
-        if (m_kind != "peft" && m_kind != "merged")
-            return Error{ErrorCode::InvalidInput, "there is no export form \"" + m_kind + "\"", "export",
-                         "Use peft (the add-on) or merged (the whole model)"};
-        const auto which = m_which.starts_with("run:") ? m_which.substr(4) : m_which;
-        auto run = m_workspace->run(which);
-        if (!run)
-            return run.error();
+        auto form = chooseForm();
+        if (!form)
+            return form.error();
+        if (auto found = findSource(**form); !found)
+            return found.error();
         if (auto free = checkTarget(); !free)
             return free.error();
         ModelShelf::onThisThread().clear();
-        context.emit(jobs::PhaseChanged{"load model", -1, run->name});
-        auto loaded = loadModel(*m_workspace, "run:" + run->id, "cpu");
+        context.emit(jobs::PhaseChanged{"load model", -1, m_run ? m_run->name : m_model});
+        auto loaded = loadModel(*m_workspace, m_run ? "run:" + m_run->id : m_model, "cpu");
         if (!loaded)
             return loaded.error();
-        auto& model = **loaded;
-        const auto texts = proofTexts(*run, model);
-        const auto before = deploy::answersOf(*model.decoder, texts);
+        ExportSource source{**loaded, m_model, m_run, m_plan, metered(context)};
+        std::int64_t prompts = 0;
+        const auto texts = proofTexts(**loaded, prompts);
+        const auto before = deploy::answersOf(*(*loaded)->decoder, texts);
         context.emit(jobs::PhaseChanged{"write", -1, ""});
-        auto written = m_kind == "peft"
-                           ? deploy::exportAdapter(*model.attached, run->model, m_folder)
-                           : deploy::exportMerged(*model.decoder, *model.attached, model.folder, m_folder);
-        if (!written)
+        if (auto written = (*form)->write(source); !written) {
+            if (written.error().code == ErrorCode::Cancelled)
+                return jobs::JobEnd{jobs::Stopped{}};
             return written.error();
+        }
         context.emit(jobs::PhaseChanged{"read back", -1, ""});
-        auto after = readBack(*run, model, texts);
+        auto after = (*form)->readBack(source);
         if (!after)
             return after.error();
-        return finish(*run, model, deploy::compareAnswers(before, *after));
+        auto proof = deploy::compareAnswers(before, deploy::answersOf(*after->decoder, texts),
+                                            (*form)->limits(m_plan.type));
+        proof.prompts = prompts;
+        proof.weights = after->weights;
+        return finish((*loaded)->step, proof);
     }
 
 private:
-    Result<void> checkTarget()
+    Result<const ExportForm*> chooseForm()
     {
-        std::error_code ec;
-        if (fs::is_directory(m_folder, ec) && fs::is_empty(m_folder, ec))
-            fs::remove(m_folder, ec);
-        if (fs::exists(m_folder, ec))
-            return Error{ErrorCode::InvalidInput, "the folder exists already and is not empty", m_folder.filename().string(),
-                         "Choose a new folder"};
-        if (m_folder.has_parent_path())
-            fs::create_directories(m_folder.parent_path(), ec);
+        const auto& forms = exportForms();
+        const auto form =
+            std::ranges::find(forms, m_plan.form, [](const auto& each) { return each.info.id; });
+        if (form == forms.end())
+            return unknownForm(m_plan.form);
+        auto type = settledType(form->info, m_plan.type);
+        if (!type)
+            return type.error();
+        m_plan.type = *type;
+        return &*form;
+    }
+
+    /// A run by number, id or name, or a model of the workspace; "run:" and "model:" say which.
+    Result<void> findSource(const ExportForm& form)
+    {
+        const auto& what = m_plan.what;
+        if (!what.starts_with("model:")) {
+            auto run = m_workspace->run(what.starts_with("run:") ? what.substr(4) : what);
+            if (run)
+                m_run = *std::move(run);
+            else if (what.starts_with("run:") || !m_workspace->model(what))
+                return run.error();
+        }
+        m_model = m_run ? m_run->model : what.starts_with("model:") ? what.substr(6) : what;
+        auto model = m_workspace->model(m_model);
+        if (!model)
+            return model.error();
+        m_modelRecord = *std::move(model);
+        if (!m_run && !form.info.ofModels)
+            return Error{ErrorCode::InvalidInput,
+                         fmt::format("a model has no form {}; it belongs to runs", form.info.id),
+                         "model " + m_model, "Name a run, or use merged"};
         return {};
     }
 
-    /// The run's fixed questions with their answers, and rows of the dataset: what it was taught on.
-    std::vector<std::vector<std::int32_t>> proofTexts(const store::RunRecord& run, const LoadedModel& model) const
+    Result<void> checkTarget()
+    {
+        std::error_code ec;
+        if (fs::is_directory(m_plan.folder, ec) && fs::is_empty(m_plan.folder, ec))
+            fs::remove(m_plan.folder, ec);
+        if (fs::exists(m_plan.folder, ec))
+            return Error{ErrorCode::InvalidInput, "the folder exists already and is not empty",
+                         m_plan.folder.filename().string(), "Choose a new folder"};
+        if (m_plan.folder.has_parent_path())
+            fs::create_directories(m_plan.folder.parent_path(), ec);
+        return {};
+    }
+
+    deploy::WrittenBytes metered(jobs::JobContext& context) const
+    {
+        return [&context, done = std::uint64_t{0}](std::uint64_t bytes) mutable -> Result<void> {
+            if (context.stopRequested())
+                return Error{ErrorCode::Cancelled, "the export was stopped; nothing was kept", "",
+                             ""};
+            done += bytes;
+            context.emit(jobs::PhaseChanged{"write", -1, humanBytes(done)});
+            return {};
+        };
+    }
+
+    /// The program's own prompts, and rows of what the run was taught on.
+    std::vector<std::vector<std::int32_t>> proofTexts(const LoadedModel& model,
+                                                      std::int64_t& prompts) const
     {
         std::vector<std::vector<std::int32_t>> texts;
-        auto dataset = m_workspace->dataset(run.dataset);
-        if (dataset) {
-            Encoder encoder = model.encoder;
-            const auto rows = (*dataset)->rows({}, 0, kProofTexts);
-            addDatasetFacts(encoder, **dataset, rows);
-            for (const auto& row : rows) {
-                if (auto encoded = encoder.encode(row.example, text::LossOn::All))
-                    texts.push_back(std::move(encoded->ids));
-            }
+        for (const auto& prompt : deploy::proofPrompts()) {
+            auto ids = model.encoder.tokenizer->encode(prompt);
+            if (ids.size() > 1)
+                texts.push_back(std::move(ids));
         }
-        if (texts.empty())
-            texts.push_back(model.encoder.tokenizer->encode("The quick brown fox jumps over the lazy dog."));
+        prompts = static_cast<std::int64_t>(texts.size());
+        if (m_run)
+            addRows(model, texts);
         for (auto& each : texts)
             each.resize(std::min(each.size(), kProofLength));
         return texts;
     }
 
-    Result<deploy::Answers> readBack(const store::RunRecord& run, LoadedModel& model,
-                                     const std::vector<std::vector<std::int32_t>>& texts) const
+    void addRows(const LoadedModel& model, std::vector<std::vector<std::int32_t>>& texts) const
     {
-        auto files = model::ModelFiles::open(m_kind == "merged" ? m_folder : model.folder);
-        if (!files)
-            return files.error();
-        auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
-        if (!decoder)
-            return decoder.error();
-        std::unique_ptr<methods::Attached> attached;
-        if (m_kind == "peft") {
-            ParamValues values(trainingSettings());
-            if (auto set = values.setAll(Json(run.settings)); !set)
-                return set.error();
-            auto again = methods::makeMethod(values.text("method")).value()->attach(**decoder, values, Rng(run.seed, "adapter init"));
-            if (!again)
-                return again.error();
-            attached = *std::move(again);
-            auto tensors = tensor::readTensors(m_folder / "adapter_model.safetensors");
-            if (!tensors)
-                return tensors.error();
-            const at::NoGradGuard noGrad;
-            for (const auto& each : attached->trainable()) {
-                at::Tensor target = each.value;
-                target.copy_(tensors->at("base_model.model." + each.name));
-            }
+        auto dataset = m_workspace->dataset(m_run->dataset);
+        if (!dataset)
+            return; // thrown away meanwhile; the prompts remain
+        Encoder encoder = model.encoder;
+        const auto rows = (*dataset)->rows({}, 0, kProofRows);
+        addDatasetFacts(encoder, **dataset, rows);
+        for (const auto& row : rows) {
+            auto encoded = encoder.encode(row.example, text::LossOn::All);
+            if (encoded && encoded->ids.size() > 1)
+                texts.push_back(std::move(encoded->ids));
         }
-        return deploy::answersOf(**decoder, texts);
     }
 
-    Result<jobs::JobEnd> finish(const store::RunRecord& run, const LoadedModel& model, const deploy::Proof& proof) const
+    Result<jobs::JobEnd> finish(std::int64_t step, const deploy::Proof& proof) const
     {
-        Json files = Json::array();
-        std::uint64_t bytes = 0;
-        for (const auto& entry : fs::directory_iterator(m_folder)) {
-            auto digest = sha256OfFile(entry.path());
-            if (!digest)
-                return digest.error();
-            files.push_back({{"name", entry.path().filename().string()}, {"bytes", entry.file_size()}, {"sha256", *digest}});
-            bytes += entry.file_size();
+        Json from = {{"model", m_model}, {"modelDigest", m_modelRecord.digest}};
+        if (m_run) {
+            from["run"] = m_run->id;
+            from["step"] = step;
+            from["dataset digest"] = m_run->datasetDigest;
         }
-        Json card = {{"run", run.id},         {"step", model.step},
-                     {"baseModel", run.model}, {"baseDigest", run.modelDigest},
-                     {"form", m_kind},         {"files", files},
-                     {"proof", deploy::toJson(proof)}};
-        if (auto written = writeFileAtomically(m_folder / "fettle_proof.json", card.dump(1)); !written)
-            return written.error();
+        auto card = deploy::writeProofCard(m_plan.folder, {{"form", m_plan.form},
+                                                           {"type", m_plan.type},
+                                                           {"from", from},
+                                                           {"libtorch", TORCH_VERSION},
+                                                           {"proof", deploy::toJson(proof)}});
+        if (!card)
+            return card.error();
         if (!proof.passed)
-            return Error{ErrorCode::Internal,
-                         fmt::format("what was written answers otherwise than the trained model: largest difference of a "
-                                     "logit {:.2g}, allowed {:.2g}",
-                                     proof.largestDifference, deploy::kProofLimit),
-                         m_folder.filename().string(), "Do not use this folder; write it again or report this"};
-        card["folder"] = m_folder.string();
-        card["bytes"] = bytes;
-        return jobs::JobEnd{jobs::Finished{std::move(card)}};
+            return Error{
+                ErrorCode::Internal,
+                fmt::format(
+                    "what was written answers otherwise than the model in memory: largest "
+                    "difference of a "
+                    "logit {:.2g}, allowed {:.2g}; perplexity {:.5g} before and {:.5g} after",
+                    proof.largestDifference, proof.limits.logit, proof.perplexityBefore,
+                    proof.perplexityAfter),
+                m_plan.folder.filename().string(),
+                "Do not use this folder; write it again or report this"};
+        std::uint64_t bytes = 0;
+        for (const auto& file : (*card)["files"])
+            bytes += file["bytes"].get<std::uint64_t>();
+        (*card)["folder"] = m_plan.folder.string();
+        (*card)["bytes"] = bytes;
+        return jobs::JobEnd{jobs::Finished{*std::move(card)}};
     }
 
     std::shared_ptr<store::Workspace> m_workspace;
-    std::string m_which, m_kind;
-    fs::path m_folder;
+    ExportPlan m_plan;
+    std::optional<store::RunRecord> m_run;
+    std::string m_model;
+    store::ModelRecord m_modelRecord;
 };
 
 } // namespace
 
-std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace, std::string run, std::string kind,
-                                         fs::path folder)
+std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace,
+                                         ExportPlan plan)
 {
-    return std::make_shared<ExportJob>(std::move(workspace), std::move(run), std::move(kind), std::move(folder));
+    return std::make_shared<ExportJob>(std::move(workspace), std::move(plan));
 }
 
 } // namespace fettle::recipes

@@ -100,10 +100,28 @@ struct EvaluatePlan
 };
 std::shared_ptr<jobs::Job> makeEvaluateJob(std::shared_ptr<store::Workspace> workspace, EvaluatePlan plan);
 
-/// "peft" or "merged". Writes to `folder` (must not exist or be empty), reads back, proves; ends with
-/// {"folder", "files", "bytes", "proof": {...}}.
-std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace, std::string run,
-                                         std::string kind, std::filesystem::path folder);
+/// A form in which models leave, as the export table knows it.
+struct ExportFormInfo
+{
+    std::string id;                  ///< "merged"
+    std::string help;                ///< "a whole model (safetensors)"
+    std::vector<std::string> types;  ///< in which the weights may be written; the first is the default
+    bool needsAdapter = false;       ///< only for runs whose method saves an add-on
+    bool ofModels = false;           ///< models of the workspace can leave in it as well as runs
+};
+std::vector<ExportFormInfo> exportFormInfos();
+
+struct ExportPlan
+{
+    std::string what;                ///< run (number, id, name, "run:12") or model ("model:smollm2")
+    std::string form;                ///< id of an ExportFormInfo
+    std::filesystem::path folder;    ///< to make; must not exist or be empty
+    std::string type;                ///< one of the form's types; empty: the first
+    std::uint64_t shardBytes = 5'000'000'000;  ///< largest weight file
+};
+/// Writes, reads back from the disk and proves; ends with the proof card and {"folder", "bytes"}. A
+/// proof that fails is an error; the folder stays, with its card.
+std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace, ExportPlan plan);
 
 /// Imports a GGUF file or a Hugging Face folder into the workspace. Ends with the model's record.
 std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace,

@@ -267,7 +267,7 @@ void DeployPlace::write(const QString& folder)
                                             : tr("Writing …"));
     m_progress->show();
     m_job = m_session.submit(
-        recipes::makeExportJob(m_session.workspace(), run()->id, ss(m_kind), ss(folder)));
+        recipes::makeExportJob(m_session.workspace(), {"run:" + run()->id, ss(m_kind), ss(folder)}));
     connect(m_job, &JobBridge::happened, this, [this](const jobs::Event& event) {
         if (const auto* phase = std::get_if<jobs::PhaseChanged>(&event))
             m_phase->setText(qs(phase->phase) +

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "deploy/export.h"
+#include "jobs/job.h"
+#include "recipes/front_door.h"
+#include "recipes/loaded_model.h"
+
+#include <optional>
+
+namespace fettle::recipes {
+
+/// What an export is made from. The model is in float32 on the processor.
+struct ExportSource
+{
+    LoadedModel& model;                  ///< of a run: with what the run learned
+    std::string baseModel;               ///< name in the workspace
+    std::optional<store::RunRecord> run; ///< nothing: the model as it is
+    ExportPlan plan;                     ///< type and folder are settled: the default is filled in
+    deploy::WrittenBytes written;        ///< call with what was written; its error ends the export
+};
+
+/// A model that was built from what lies on the disk, and nothing else.
+struct ReadBack
+{
+    std::unique_ptr<model::Decoder> decoder;
+    std::unique_ptr<methods::Attached> attached; ///< of forms that are not whole models
+    std::int64_t weights = 0; ///< that were compared bit by bit with those in memory
+};
+
+/// One row of the table: a form in which models leave.
+struct ExportForm
+{
+    ExportFormInfo info;
+    /// Writes the folder plan.folder, whole or not at all.
+    Result<void> (*write)(ExportSource& source);
+    /// Opens it again.
+    Result<ReadBack> (*readBack)(ExportSource& source);
+    /// How far answers may be from those in memory, for one of info.types.
+    deploy::ProofLimits (*limits)(const std::string& type);
+};
+
+/// The table, in the order that people see.
+const std::vector<ExportForm>& exportForms();
+
+// Rows of the table: one file each, export_<form>.cpp.
+ExportForm peftForm();
+ExportForm mergedForm();
+
+} // namespace fettle::recipes

@@ -1,0 +1,59 @@
+// A whole model as a Hugging Face folder with safetensors.
+
+#include "model/load.h"
+#include "recipes/export_forms.h"
+#include "tensor/torch_pch.h"
+
+namespace fettle::recipes {
+
+namespace {
+
+Result<void> write(ExportSource& source)
+{
+    auto& model = source.model;
+    if (model.attached) {
+        if (auto merged = model.attached->merge(); !merged)
+            return merged;
+    }
+    const auto type = deploy::weightTypeFrom(source.plan.type);
+    if (!type)
+        return type.error();
+    return deploy::exportModel(*model.decoder, model.folder, source.plan.folder,
+                               {*type, source.plan.shardBytes, source.written});
+}
+
+Result<ReadBack> readBack(ExportSource& source)
+{
+    const auto type = deploy::weightTypeFrom(source.plan.type);
+    if (!type)
+        return type.error();
+    auto compared = deploy::checkModel(*source.model.decoder, source.plan.folder, *type);
+    if (!compared)
+        return compared.error();
+    auto files = model::ModelFiles::open(source.plan.folder);
+    if (!files)
+        return files.error();
+    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
+    if (!decoder)
+        return decoder.error();
+    return ReadBack{*std::move(decoder), nullptr, *compared};
+}
+
+deploy::ProofLimits limits(const std::string& type)
+{
+    const auto known = deploy::weightTypeFrom(type);
+    return known ? deploy::limitsFor(*known) : deploy::ProofLimits{};
+}
+
+} // namespace
+
+ExportForm mergedForm()
+{
+    return {
+        {"merged", "a whole model (safetensors)", {"float32", "bfloat16", "float16"}, false, true},
+        write,
+        readBack,
+        limits};
+}
+
+} // namespace fettle::recipes
