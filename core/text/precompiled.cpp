@@ -1,3 +1,4 @@
+#include "text/base64.h"
 #include "text/bert_normalizer.h"
 #include "text/unicode.h"
 
@@ -11,37 +12,6 @@ namespace fettle::text {
 namespace {
 
 constexpr std::size_t kLongestGrapheme = 6; // bytes; longer ones are looked up letter by letter
-
-std::optional<std::string> fromBase64(const std::string& text)
-{
-    std::string out;
-    std::uint32_t bits = 0;
-    int count = 0;
-    for (const char c : text) {
-        int value = -1;
-        if (c >= 'A' && c <= 'Z')
-            value = c - 'A';
-        else if (c >= 'a' && c <= 'z')
-            value = c - 'a' + 26;
-        else if (c >= '0' && c <= '9')
-            value = c - '0' + 52;
-        else if (c == '+')
-            value = 62;
-        else if (c == '/')
-            value = 63;
-        else if (c == '=')
-            break;
-        if (value < 0)
-            return std::nullopt;
-        bits = bits << 6 | static_cast<std::uint32_t>(value);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out += static_cast<char>(bits >> count & 0xFF);
-        }
-    }
-    return out;
-}
 
 /// A double-array trie in Darts' layout: each unit holds label, offset to its children and whether
 /// a value stands there.

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "text/gguf_tokenizer.h"
+
+namespace fettle::text {
+
+/// Kinds of tokens in tokenizer.ggml.token_type.
+enum GgufTokenType : std::int32_t
+{
+    kGgufNormal = 1,
+    kGgufUnknown = 2,
+    kGgufControl = 3,
+    kGgufUserDefined = 4,
+    kGgufUnused = 5,
+    kGgufByte = 6
+};
+
+/// Ids that stand around every text.
+struct GgufSurround
+{
+    std::optional<std::int64_t> before, after;
+};
+GgufSurround surroundOf(const GgufTokenizer& gguf);
+
+// tokenizer.json for each kind of tokenizer in GGUF files. The lists have been checked against each
+// other. Errors: InvalidInput naming the missing list; Unsupported.
+
+/// "gpt2": byte-level BPE.
+Result<Json> byteLevelFromGguf(const GgufTokenizer& gguf);
+/// "llama": BPE over characters whose merges follow from the scores of what they make.
+Result<Json> scoredFromGguf(const GgufTokenizer& gguf);
+/// "gemma4": BPE over characters with a list of merges.
+Result<Json> mergedFromGguf(const GgufTokenizer& gguf);
+/// "t5": Unigram.
+Result<Json> unigramFromGguf(const GgufTokenizer& gguf);
+/// "bert": WordPiece.
+Result<Json> wordPieceFromGguf(const GgufTokenizer& gguf);
+
+} // namespace fettle::text
