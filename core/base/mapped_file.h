@@ -20,6 +20,9 @@ public:
 
     std::span<const std::byte> bytes() const { return m_bytes; }
     const std::filesystem::path& path() const { return m_path; }
+    /// Gives the memory of the pages inside `part` back to the system, for bytes that are read once:
+    /// reading them again reads the file again.
+    void forget(std::span<const std::byte> part) const;
 
 private:
     MappedFile(std::filesystem::path path, std::span<const std::byte> bytes)

@@ -75,6 +75,25 @@ std::string toValidUtf8(std::string_view text, std::int64_t* replaced)
     return out;
 }
 
+std::string quotable(std::string_view name, std::size_t most)
+{
+    std::string out;
+    for (std::size_t at = 0; at < name.size();) {
+        char32_t c = nextCodePoint(name, at);
+        const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+        const bool direction = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+                               c == 0x2028 || c == 0x2029;
+        if (control || direction)
+            c = 0xFFFD;
+        std::string next;
+        appendUtf8(next, c);
+        if (out.size() + next.size() > most)
+            return out + "...";
+        out += next;
+    }
+    return out;
+}
+
 std::size_t completeUtf8Prefix(std::string_view text)
 {
     for (std::size_t back = 1; back <= 3 && back <= text.size(); ++back) {

@@ -14,6 +14,9 @@ void appendUtf8(std::string& out, char32_t codePoint);
 bool isValidUtf8(std::string_view text);
 /// The text with every ill-formed part replaced by U+FFFD; `replaced` counts them.
 std::string toValidUtf8(std::string_view text, std::int64_t* replaced = nullptr);
+/// A name from a foreign file as a sentence may quote it: valid UTF-8, without control characters and
+/// marks that turn the direction of writing, and at most `most` bytes long, "..." for the rest.
+std::string quotable(std::string_view name, std::size_t most = 80);
 /// Length of the longest prefix that does not end inside a character: for streaming output.
 std::size_t completeUtf8Prefix(std::string_view text);
 

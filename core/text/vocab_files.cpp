@@ -89,6 +89,10 @@ Result<Json> addedTokens(const fs::path& folder, const Json& config, const Json&
             text = tokenText(map, role);
         if (text.empty() || !vocab.contains(text))
             continue;
+        if (!vocab[text].is_number_unsigned())
+            return Error{ErrorCode::InvalidInput,
+                         fmt::format("the id of the token '{}' is no whole number", quotable(text)),
+                         "vocab.json", "Fetch the tokenizer's files again"};
         const auto id = vocab[text].get<std::int64_t>();
         if (!byId.contains(id))
             byId[id] = addedToken(id, text, true);
@@ -139,8 +143,9 @@ Result<Json> fromMerges(const fs::path& folder, const Json& config, const Json& 
     auto added = addedTokens(folder, config, map, *vocab);
     if (!added)
         return added.error();
-    const std::string kind = config.value("tokenizer_class", "");
-    const bool roberta = kind.find("Roberta") != std::string::npos;
+    const auto kind = config.find("tokenizer_class");
+    const bool roberta = kind != config.end() && kind->is_string() &&
+                         kind->get_ref<const std::string&>().find("Roberta") != std::string::npos;
     Json around = roberta ? pairProcessor(*vocab, "RobertaProcessing", "<s>", "</s>") : Json();
     if (around.is_null())
         around = {{"type", "ByteLevel"}};

@@ -13,7 +13,7 @@ namespace fettle::fuzz {
 namespace {
 
 constexpr std::array<Target, 8> kTargets{{
-    {"gguf", runGguf, mutateGguf, 64 << 10},
+    {"gguf", runGguf, mutateGguf, 8 << 10},
     {"torch", runTorch, mutateZip, 16 << 10},
     {"tokenizer", runTokenizer, nullptr, 24 << 10},
     {"template", runTemplate, nullptr, 4 << 10},

@@ -1,4 +1,5 @@
 // make_seeds TARGET FOLDER: writes the target's seeds, one file each, named by their content.
+// make_seeds TARGET --max-size: prints the size up to which the target's inputs are worth a try.
 #include "base/sha256.h"
 #include "fuzz/fuzz_target.h"
 
@@ -12,6 +13,10 @@ int main(int count, char** words)
     if (!known) {
         std::fprintf(stderr, "usage: make_seeds TARGET FOLDER\n");
         return 2;
+    }
+    if (std::string_view(words[2]) == "--max-size") {
+        std::printf("%zu\n", fettle::fuzz::findTarget(words[1])->maxSize);
+        return 0;
     }
     std::filesystem::create_directories(words[2]);
     for (const auto& seed : fettle::fuzz::seedsOf(words[1])) {

@@ -34,11 +34,72 @@ std::vector<std::string> safetensorsSeeds()
     return seeds;
 }
 
+/// The keys of a tokenizer of seven tokens.
+void addWords(testing::GgufBuilder& words)
+{
+    using Builder = testing::GgufBuilder;
+    const auto list = [](const std::vector<std::string>& items) {
+        std::string out = raw<std::uint32_t>(8) + raw<std::uint64_t>(items.size());
+        for (const auto& item : items)
+            out += Builder::text(item);
+        return out;
+    };
+    words.key("tokenizer.ggml.model", 8, Builder::text("gpt2"))
+        .key("tokenizer.ggml.pre", 8, Builder::text("smollm"))
+        .key("tokenizer.ggml.tokens", 9, list({"<s>", "H", "e", "l", "o", "el", "lo"}))
+        .key("tokenizer.ggml.token_type", 9,
+             raw<std::uint32_t>(5) + raw<std::uint64_t>(7) + raw(3) + raw(1) + raw(1) + raw(1) +
+                 raw(1) + raw(1) + raw(1))
+        .key("tokenizer.ggml.merges", 9, list({"e l", "l o"}))
+        .key("tokenizer.ggml.bos_token_id", 4, raw<std::uint32_t>(0))
+        .key("tokenizer.ggml.add_bos_token", 7, "\1")
+        .key("tokenizer.chat_template", 8, Builder::text("{{ messages[0].content }}"));
+}
+
+/// A whole model of one layer of eight numbers.
+std::string smallestModel()
+{
+    testing::GgufBuilder model;
+    model.key("general.architecture", 8, testing::GgufBuilder::text("llama"));
+    for (const auto& [name, value] :
+         std::map<std::string, std::uint32_t>{{"block_count", 1},
+                                              {"context_length", 64},
+                                              {"embedding_length", 8},
+                                              {"feed_forward_length", 16},
+                                              {"attention.head_count", 2},
+                                              {"attention.head_count_kv", 1}})
+        model.key("llama." + name, 4, raw(value));
+    model.key("llama.attention.layer_norm_rms_epsilon", 6, raw(1e-5f));
+    model.key("llama.rope.freq_base", 6, raw(10000.0f));
+    addWords(model);
+    std::uint64_t offset = 0;
+    const auto tensor = [&](const std::string& name, const std::vector<std::uint64_t>& dims) {
+        model.tensor(name, dims, 0, offset);
+        std::uint64_t values = 1;
+        for (const auto size : dims)
+            values *= size;
+        offset += (values * 4 + 31) / 32 * 32;
+    };
+    tensor("token_embd.weight", {8, 7});
+    tensor("blk.0.attn_norm.weight", {8});
+    tensor("blk.0.attn_q.weight", {8, 8});
+    tensor("blk.0.attn_k.weight", {8, 4});
+    tensor("blk.0.attn_v.weight", {8, 4});
+    tensor("blk.0.attn_output.weight", {8, 8});
+    tensor("blk.0.ffn_norm.weight", {8});
+    tensor("blk.0.ffn_gate.weight", {8, 16});
+    tensor("blk.0.ffn_up.weight", {8, 16});
+    tensor("blk.0.ffn_down.weight", {16, 8});
+    tensor("output_norm.weight", {8});
+    model.data = std::string(offset, '\x3c');
+    return model.file();
+}
+
 /// One tensor of each quantisation, and keys of each kind.
 std::vector<std::string> ggufSeeds()
 {
     using Builder = testing::GgufBuilder;
-    std::vector<std::string> seeds{readFile(golden("tiny_llama.gguf")).value()};
+    std::vector<std::string> seeds{smallestModel()};
     for (std::uint32_t id = 0; id < 64; ++id) {
         const auto* type = tensor::ggmlTypeInfo(id);
         if (!type || !type->readable)
@@ -71,22 +132,7 @@ std::vector<std::string> ggufSeeds()
     kinds.alignment = 64;
     seeds.push_back(kinds.file());
     Builder words;
-    const auto list = [](std::vector<std::string> items) {
-        std::string out = raw<std::uint32_t>(8) + raw<std::uint64_t>(items.size());
-        for (const auto& item : items)
-            out += Builder::text(item);
-        return out;
-    };
-    words.key("tokenizer.ggml.model", 8, Builder::text("gpt2"))
-        .key("tokenizer.ggml.pre", 8, Builder::text("smollm"))
-        .key("tokenizer.ggml.tokens", 9, list({"<s>", "H", "e", "l", "o", "el", "lo"}))
-        .key("tokenizer.ggml.token_type", 9,
-             raw<std::uint32_t>(5) + raw<std::uint64_t>(7) + raw(3) + raw(1) + raw(1) + raw(1) +
-                 raw(1) + raw(1) + raw(1))
-        .key("tokenizer.ggml.merges", 9, list({"e l", "l o"}))
-        .key("tokenizer.ggml.bos_token_id", 4, raw<std::uint32_t>(0))
-        .key("tokenizer.ggml.add_bos_token", 7, "\1")
-        .key("tokenizer.chat_template", 8, Builder::text("{{ messages[0].content }}"));
+    addWords(words);
     seeds.push_back(words.file());
     return seeds;
 }

@@ -16,7 +16,7 @@ constexpr std::uint64_t kMaxCount = 1'000'000, kMaxLength = 1u << 30, kMaxKey = 
 constexpr std::uint64_t kLeastKey = 8 + 1 + 4 + 1, kLeastTensor = 8 + 4 + 4 + 8;
 constexpr std::uint32_t kMaxDims = 4;
 
-std::string shortened(std::string_view text) { return toValidUtf8(text.substr(0, 80)); }
+std::string shortened(std::string_view text) { return quotable(text); }
 
 } // namespace
 
@@ -214,7 +214,7 @@ private:
             if (!readTensor(tensor))
                 return false;
             if (!m_file.m_index.emplace(tensor.name, m_file.m_tensors.size()).second)
-                return refuse(fmt::format("the tensor '{}' appears twice", tensor.name));
+                return refuse(fmt::format("the tensor '{}' appears twice", shortened(tensor.name)));
             m_file.m_tensors.push_back(std::move(tensor));
         }
         return true;
@@ -225,7 +225,7 @@ private:
         const auto dims = m_reader.read<std::uint32_t>();
         if (m_reader.ok() && dims > kMaxDims)
             return refuse(fmt::format("tensor '{}' has {} dimensions, at most {} are possible",
-                                      tensor.name, dims, kMaxDims));
+                                      shortened(tensor.name), dims, kMaxDims));
         Checked product = 1;
         for (std::uint32_t i = 0; i < dims && m_reader.ok(); ++i) {
             const auto size = m_reader.read<std::uint64_t>();
@@ -233,7 +233,8 @@ private:
             constexpr auto kLargest =
                 static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
             if (size > kLargest || !product.within(kLargest))
-                return refuse(fmt::format("tensor '{}' has impossible dimensions", tensor.name));
+                return refuse(
+                    fmt::format("tensor '{}' has impossible dimensions", shortened(tensor.name)));
             tensor.dims.push_back(static_cast<std::int64_t>(size));
         }
         tensor.type = m_reader.read<std::uint32_t>();
@@ -243,17 +244,18 @@ private:
         const auto* type = ggmlTypeInfo(tensor.type);
         if (!type)
             return refuse(fmt::format("tensor '{}' has the unknown or withdrawn type {}",
-                                      tensor.name, tensor.type),
+                                      shortened(tensor.name), tensor.type),
                           ErrorCode::Unsupported,
                           "Choose a file in Q8_0, Q4_1, Q4_K_M, F16 or F32");
         const auto row = tensor.dims.empty() ? 1 : static_cast<std::uint64_t>(tensor.dims[0]);
         if (row % type->values != 0)
             return refuse(
                 fmt::format("tensor '{}' has rows of {} values, the type {} needs a multiple of {}",
-                            tensor.name, row, type->name, type->values));
+                            shortened(tensor.name), row, type->name, type->values));
         const Checked size = Checked(product.value() / type->values) * type->bytes;
         if (!size.ok())
-            return refuse(fmt::format("tensor '{}' has impossible dimensions", tensor.name));
+            return refuse(
+                fmt::format("tensor '{}' has impossible dimensions", shortened(tensor.name)));
         m_offsets.push_back({offset, size.value()});
         return true;
     }
@@ -268,13 +270,13 @@ private:
             if (!expected.ok() || offset != expected.value())
                 return refuse(
                     fmt::format("tensor '{}' begins at byte {} of the data, expected is {}",
-                                tensor.name, offset, expected.value()));
+                                shortened(tensor.name), offset, expected.value()));
             const Checked end = start + Checked(offset) + Checked(size);
             if (!end.within(m_bytes.size()))
-                return refuse(
-                    fmt::format("tensor '{}' of shape {} needs {} bytes, which do not fit into the "
-                                "file's {} bytes",
-                                tensor.name, shapeText(tensor.shape()), size, m_bytes.size()));
+                return refuse(fmt::format(
+                    "tensor '{}' of shape {} needs {} bytes, which do not fit into the "
+                    "file's {} bytes",
+                    shortened(tensor.name), shapeText(tensor.shape()), size, m_bytes.size()));
             tensor.bytes = m_bytes.subspan(start.value() + offset, size);
             expected = aligned(expected + Checked(size));
         }

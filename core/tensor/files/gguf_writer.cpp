@@ -28,7 +28,7 @@ Result<std::uint64_t> sizeOf(const GgufTensorPlan& tensor)
 {
     if (tensor.name.empty() || tensor.name.size() > kMaxName || !isValidUtf8(tensor.name))
         return refused(fmt::format("the tensor name '{}' has no length from 1 to {} bytes",
-                                   tensor.name.substr(0, 80), kMaxName));
+                                   quotable(tensor.name, 80), kMaxName));
     const auto* type = ggmlTypeInfo(static_cast<std::uint32_t>(tensor.type));
     const auto impossible = [&] {
         return refused(fmt::format("the tensor '{}' has the shape {}, which {} cannot hold",
@@ -70,7 +70,7 @@ void GgufKeys::begin(const std::string& key, GgufType type)
 {
     if (m_problem.empty() && (key.empty() || key.size() > kMaxKey || !m_names.insert(key).second))
         m_problem =
-            fmt::format("the key '{}' is empty, too long, or given twice", key.substr(0, 80));
+            fmt::format("the key '{}' is empty, too long, or given twice", quotable(key, 80));
     putText(key);
     put(static_cast<std::uint32_t>(type));
     ++m_count;

@@ -1,5 +1,7 @@
 #include "tensor/files/pickle.h"
 
+#include "base/text.h"
+
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
@@ -9,7 +11,9 @@ namespace fettle::tensor {
 
 namespace {
 
-constexpr std::size_t kMaxStack = 1'000'000, kMaxNodes = 4'000'000, kMaxText = 1 << 20;
+// A file may not take much more memory than it has bytes: a part of the list is some hundred bytes.
+constexpr std::size_t kMaxStack = 1'000'000, kMaxNodes = 2'000'000, kMaxMemo = 1'000'000,
+                      kMaxText = 1 << 20, kMaxKey = 255;
 
 Error damaged(std::string what)
 {
@@ -148,7 +152,7 @@ private:
     }
     void remember(std::uint64_t slot)
     {
-        if (m_stack.empty() || m_memo.size() >= kMaxNodes)
+        if (m_stack.empty() || m_memo.size() >= kMaxMemo)
             fail(damaged("the list of weights remembers too much"));
         else
             m_memo[slot] = m_stack.back();
@@ -188,7 +192,7 @@ private:
         const std::string whole = module + "." + name;
         if (!isKnownName(whole)) {
             fail(foreign(fmt::format("the file asks for \"{}\", which is not part of weights",
-                                     whole.substr(0, 100))));
+                                     quotable(whole, 100))));
             return;
         }
         push(node(PickleGlobal{whole}));
@@ -221,7 +225,9 @@ void Machine::persistent()
     const auto* key = as<std::string>(tuple->items[2]);
     const auto* elements = as<std::int64_t>(tuple->items[4]);
     const auto dtype = type ? storageType(type->name) : std::nullopt;
-    if (!kind || *kind != "storage" || !key || !elements || *elements < 0 || !dtype) {
+    // Each tensor holds a copy of its key, so a long one would be a bomb.
+    if (!kind || *kind != "storage" || !key || key->size() > kMaxKey || !elements ||
+        *elements < 0 || !dtype) {
         fail(damaged("a reference to stored numbers cannot be read"));
         return;
     }

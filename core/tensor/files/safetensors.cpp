@@ -1,6 +1,7 @@
 #include "tensor/files/safetensors.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "tensor/files/safetensors_header.h"
 
 #include <algorithm>
@@ -46,26 +47,28 @@ Result<void> checkEntry(const HeaderEntry& entry, std::uint64_t expected, std::u
         return Error{
             ErrorCode::Unsupported,
             fmt::format("tensor '{}' has the element type {}, which this program does not read",
-                        entry.name, nameOf(entry.dtype)),
+                        quotable(entry.name), nameOf(entry.dtype)),
             where, "Choose a version of the model in F32, F16 or BF16"};
     if (entry.begin > entry.end || entry.begin != expected)
         return invalid(
-            where, fmt::format("tensor '{}' begins at byte {}, expected is byte {}: tensors must "
-                               "follow one another without gap or overlap",
-                               entry.name, dataStart + entry.begin, dataStart + expected));
+            where,
+            fmt::format("tensor '{}' begins at byte {}, expected is byte {}: tensors must "
+                        "follow one another without gap or overlap",
+                        quotable(entry.name), dataStart + entry.begin, dataStart + expected));
     const auto size = byteCount(entry.dtype, entry.shape);
     if (!size)
-        return invalid(where, fmt::format("tensor '{}' has the impossible shape {}", entry.name,
-                                          shapeText(entry.shape)));
+        return invalid(where, fmt::format("tensor '{}' has the impossible shape {}",
+                                          quotable(entry.name), shapeText(entry.shape)));
     if (*size != entry.end - entry.begin)
         return invalid(where,
                        fmt::format("tensor '{}' of shape {} in {} needs {} bytes, the header gives "
                                    "it {}",
-                                   entry.name, shapeText(entry.shape), nameOf(entry.dtype), *size,
-                                   entry.end - entry.begin));
+                                   quotable(entry.name), shapeText(entry.shape),
+                                   nameOf(entry.dtype), *size, entry.end - entry.begin));
     if (entry.end > dataSize)
         return invalid(where, fmt::format("tensor '{}' ends at byte {}, the file has {} bytes",
-                                          entry.name, dataStart + entry.end, dataStart + dataSize));
+                                          quotable(entry.name), dataStart + entry.end,
+                                          dataStart + dataSize));
     return {};
 }
 

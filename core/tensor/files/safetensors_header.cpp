@@ -1,6 +1,7 @@
 #include "tensor/files/safetensors_header.h"
 
 #include "base/json.h"
+#include "base/text.h"
 
 #include <fmt/format.h>
 #include <unordered_set>
@@ -32,10 +33,11 @@ public:
         const bool again = (name == "dtype" && m_hasDtype) || (name == "shape" && m_hasShape) ||
                            (name == "data_offsets" && m_hasOffsets);
         if (again)
-            return refuse(fmt::format("tensor '{}' has the key '{}' twice", m_name, name));
+            return refuse(fmt::format("tensor '{}' has the key '{}' twice", shown(), name));
         if (name == "dtype" || name == "shape" || name == "data_offsets")
             return true;
-        return refuse(fmt::format("tensor '{}' has the unknown key '{}'", m_name, shortened(name)));
+        return refuse(
+            fmt::format("tensor '{}' has the unknown key '{}'", shown(), shortened(name)));
     }
     bool start_object(std::size_t) override
     {
@@ -53,9 +55,9 @@ public:
         if (m_level == Level::Entry) {
             if (!m_hasDtype || !m_hasShape || !m_hasOffsets)
                 return refuse(
-                    fmt::format("tensor '{}' lacks its dtype, shape or data_offsets", m_name));
+                    fmt::format("tensor '{}' lacks its dtype, shape or data_offsets", shown()));
             if (m_offsets.size() != 2)
-                return refuse(fmt::format("tensor '{}' has {} data_offsets instead of 2", m_name,
+                return refuse(fmt::format("tensor '{}' has {} data_offsets instead of 2", shown(),
                                           m_offsets.size()));
             m_entry.begin = m_offsets[0];
             m_entry.end = m_offsets[1];
@@ -84,7 +86,7 @@ public:
         if (m_level != Level::Offsets)
             return unexpected("a number");
         if (m_offsets.size() == 2)
-            return refuse(fmt::format("tensor '{}' has more than 2 data_offsets", m_name));
+            return refuse(fmt::format("tensor '{}' has more than 2 data_offsets", shown()));
         m_offsets.push_back(value);
         return true;
     }
@@ -98,7 +100,7 @@ public:
             return unexpected("a text");
         const auto type = dtypeOf(value);
         if (!type)
-            return refuse(fmt::format("tensor '{}' has the unknown element type '{}'", m_name,
+            return refuse(fmt::format("tensor '{}' has the unknown element type '{}'", shown(),
                                       shortened(value)));
         m_entry.dtype = *type;
         m_hasDtype = true;
@@ -145,8 +147,8 @@ private:
                                       shortened(m_key), thing));
         if (m_level == Level::Root)
             return refuse(
-                fmt::format("tensor '{}' is described by {} instead of an object", m_name, thing));
-        return refuse(fmt::format("tensor '{}' has {} under '{}'", m_name, thing, m_key));
+                fmt::format("tensor '{}' is described by {} instead of an object", shown(), thing));
+        return refuse(fmt::format("tensor '{}' has {} under '{}'", shown(), thing, m_key));
     }
     bool startEntry(const std::string& name)
     {
@@ -167,13 +169,15 @@ private:
     bool dimension(std::uint64_t value)
     {
         if (m_entry.shape.size() == kMaxRank)
-            return refuse(fmt::format("tensor '{}' has more than {} dimensions", m_name, kMaxRank));
+            return refuse(
+                fmt::format("tensor '{}' has more than {} dimensions", shown(), kMaxRank));
         if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-            return refuse(fmt::format("tensor '{}' has a dimension of {}", m_name, value));
+            return refuse(fmt::format("tensor '{}' has a dimension of {}", shown(), value));
         m_entry.shape.push_back(static_cast<std::int64_t>(value));
         return true;
     }
-    static std::string shortened(const std::string& text) { return text.substr(0, 80); }
+    std::string shown() const { return quotable(m_name); }
+    static std::string shortened(const std::string& text) { return quotable(text); }
 
     Level m_level = Level::Outside;
     std::string m_name, m_key;

@@ -1,6 +1,7 @@
 #include "tensor/files/torch_file.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "tensor/files/pickle.h"
 
 #include <algorithm>
@@ -26,7 +27,7 @@ Error damaged(const std::string& where, std::string what)
 template<class T> T at(Bytes bytes, std::uint64_t place)
 {
     T value{};
-    if (place + sizeof(T) <= bytes.size())
+    if ((Checked(place) + sizeof(T)).within(bytes.size()))
         std::memcpy(&value, bytes.data() + place, sizeof(T));
     return value;
 }
@@ -79,6 +80,11 @@ public:
             if (auto read = readEntry(place); !read)
                 return read.error();
         }
+        std::ranges::sort(m_places);
+        for (std::size_t i = 1; i < m_places.size(); ++i) {
+            if (m_places[i].first < m_places[i - 1].second)
+                return damaged(m_where, "two entries of the file share their bytes");
+        }
         return std::move(m_entries);
     }
 
@@ -97,13 +103,12 @@ private:
         const std::uint64_t extraSize = at<std::uint16_t>(m_bytes, place + 30);
         const std::uint64_t commentSize = at<std::uint16_t>(m_bytes, place + 32);
         std::uint64_t local = at<std::uint32_t>(m_bytes, place + 42);
-        const std::uint64_t whole = kHeader + nameSize + extraSize + commentSize;
-        if (m_bytes.size() - place < whole)
+        const auto whole = Checked(kHeader) + nameSize + extraSize + commentSize;
+        if (!whole.within(m_bytes.size() - place))
             return damaged(m_where, "the table of contents is damaged");
-        const std::string name(reinterpret_cast<const char*>(m_bytes.data() + place + kHeader),
-                               nameSize);
+        const std::string name(text(place + kHeader), nameSize);
         wideSizes(m_bytes.subspan(place + kHeader + nameSize, extraSize), size, stored, local);
-        place += whole;
+        place += whole.value();
         if ((flags & 1) != 0 || method != 0 || stored != size)
             return Error{ErrorCode::Unsupported,
                          "the file is compressed or encrypted, which weights never are", m_where,
@@ -112,12 +117,18 @@ private:
         if (local > m_bytes.size() || m_bytes.size() - local < kLocal ||
             at<std::uint32_t>(m_bytes, local) != 0x04034b50)
             return damaged(m_where, "an entry of the file is not where it should be");
-        const std::uint64_t begin = local + kLocal + at<std::uint16_t>(m_bytes, local + 26) +
-                                    at<std::uint16_t>(m_bytes, local + 28);
-        if (begin > m_bytes.size() || size > m_bytes.size() - begin)
+        const std::uint64_t localName = at<std::uint16_t>(m_bytes, local + 26);
+        const auto begin =
+            Checked(local) + kLocal + localName + at<std::uint16_t>(m_bytes, local + 28);
+        const auto end = begin + Checked(size);
+        if (!end.within(m_bytes.size()))
             return damaged(m_where, "an entry reaches beyond the end of the file");
-        if (!m_entries.emplace(name, m_bytes.subspan(begin, size)).second)
+        // Another program might believe the entry's own header: both must say the same.
+        if (std::string_view(text(local + kLocal), localName) != name)
+            return damaged(m_where, "an entry has two names");
+        if (!m_entries.emplace(name, m_bytes.subspan(begin.value(), size)).second)
             return damaged(m_where, "an entry occurs twice");
+        m_places.emplace_back(local, end.value());
         return {};
     }
 
@@ -140,9 +151,15 @@ private:
         }
     }
 
+    const char* text(std::uint64_t place) const
+    {
+        return reinterpret_cast<const char*>(m_bytes.data() + place);
+    }
+
     Bytes m_bytes;
     const std::string& m_where;
     Entries m_entries;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> m_places; // with their headers
 };
 
 template<class T> const T* as(const PickleNode* value)
@@ -158,7 +175,7 @@ Result<TorchTensor> placed(const std::string& name, const PickleTensor& tensor,
                            const StorageOf& storageOf, const std::string& where)
 {
     const auto wrong = [&](const char* what) {
-        return damaged(where, fmt::format("the weight '{}' {}", name.substr(0, 80), what));
+        return damaged(where, fmt::format("the weight '{}' {}", quotable(name, 80), what));
     };
     const auto bytes = storageOf(tensor.storage);
     if (!bytes)
@@ -220,7 +237,7 @@ Result<std::vector<TorchTensor>> tensorsOf(const Pickle& pickle, const StorageOf
                          "the table of weights holds something that is no weight", where,
                          "Choose the file with the model's weights, not one of a training run"};
         if (!seen.insert(*name).second)
-            return damaged(where, fmt::format("the weight '{}' occurs twice", name->substr(0, 80)));
+            return damaged(where, fmt::format("the weight '{}' occurs twice", quotable(*name, 80)));
         auto made = placed(*name, *tensor, storageOf, where);
         if (!made)
             return made.error();

@@ -64,13 +64,13 @@ Result<ShardMap> readIndex(const fs::path& path)
     for (const auto& [tensor, shard] : (*json)["weight_map"].items()) {
         if (!shard.is_string())
             return invalid(
-                path, fmt::format("the file of tensor '{}' is not a text", tensor.substr(0, 80)));
+                path, fmt::format("the file of tensor '{}' is not a text", quotable(tensor, 80)));
         const auto& name = shard.get_ref<const std::string&>();
         if (!isPlainFileName(name))
             return invalid(
                 path, fmt::format("the file name of tensor '{}' points outside the folder or is "
                                   "not a file name",
-                                  tensor.substr(0, 80)));
+                                  quotable(tensor, 80)));
         shards[name].insert(tensor);
     }
     if (shards.empty() || shards.size() > kMaxShards)
@@ -122,25 +122,25 @@ Result<WeightFiles> WeightFiles::openSharded(const fs::path& folder)
     for (const auto& [name, promised] : *shards) {
         std::error_code ec;
         if (!fs::exists(folder / name, ec))
-            return Error{ErrorCode::NotFound, fmt::format("the weight file {} is missing", name),
-                         folder.string(),
-                         "Fetch the missing file; all parts of a model are needed"};
+            return Error{
+                ErrorCode::NotFound, fmt::format("the weight file {} is missing", quotable(name)),
+                folder.string(), "Fetch the missing file; all parts of a model are needed"};
         auto file = SafetensorsFile::open(folder / name);
         if (!file)
             return file.error();
         for (const auto& tensor : promised) {
             if (!file->find(tensor))
-                return invalid(
-                    *files.m_index,
-                    fmt::format("tensor '{}' should be in {}, it is not there", tensor, name));
+                return invalid(*files.m_index,
+                               fmt::format("tensor '{}' should be in {}, it is not there",
+                                           quotable(tensor), quotable(name)));
         }
         for (const auto& tensor : file->tensors()) {
             if (!promised.contains(tensor.name))
-                files.m_warnings.push_back(
-                    fmt::format("tensor '{}' in {} is not in the index", tensor.name, name));
+                files.m_warnings.push_back(fmt::format("tensor '{}' in {} is not in the index",
+                                                       quotable(tensor.name), name));
             if (!seen.insert(tensor.name).second)
-                return invalid(folder / name,
-                               fmt::format("tensor '{}' is in two weight files", tensor.name));
+                return invalid(folder / name, fmt::format("tensor '{}' is in two weight files",
+                                                          quotable(tensor.name)));
         }
         files.m_files.push_back(std::move(*file));
     }
