@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <bit>
+#include <cstring>
 #include <functional>
 #include <optional>
 
@@ -109,7 +110,41 @@ bool readPart(const Field& part, SentencePieceModel& model)
     return true;
 }
 
+/// A double-array trie in Darts' layout and behind it the texts that it names by their places.
+bool isSoundMap(std::string_view map)
+{
+    constexpr std::uint32_t kIsValue = 1u << 31;
+    std::uint32_t trieBytes = 0;
+    if (map.empty())
+        return true;
+    if (map.size() > sizeof trieBytes)
+        std::memcpy(&trieBytes, map.data(), sizeof trieBytes);
+    if (trieBytes == 0 || trieBytes % 4 != 0 || trieBytes >= map.size() - sizeof trieBytes)
+        return false;
+    const std::size_t units = trieBytes / 4, texts = map.size() - sizeof trieBytes - trieBytes;
+    for (std::size_t i = 0; i < units; ++i) {
+        std::uint32_t unit = 0;
+        std::memcpy(&unit, map.data() + sizeof trieBytes + 4 * i, sizeof unit);
+        const auto offset = static_cast<std::size_t>(unit >> 10) << ((unit & 1u << 9) >> 6);
+        const bool inside =
+            (unit & kIsValue) != 0 ? (unit & ~kIsValue) < texts : ((i ^ offset) | 0xff) < units;
+        if (!inside)
+            return false;
+    }
+    return true;
+}
+
 } // namespace
+
+bool characterMapsAreSound(std::string_view model)
+{
+    return readMessage(model, [](const Field& part) {
+        return (part.number != 3 && part.number != 5) || // rules for reading and for writing
+               readMessage(part.bytes, [](const Field& field) {
+                   return field.number != 2 || isSoundMap(field.bytes);
+               });
+    });
+}
 
 Result<SentencePieceModel> readSentencePieceModel(const std::filesystem::path& file)
 {
