@@ -75,7 +75,8 @@ Result<text::EncodedExample> encodeMessages(const text::Tokenizer& tokenizer,
     const auto chatTemplate = text::ChatTemplate::load(folder);
     if (!chatTemplate)
         return chatTemplate.error();
-    return text::encodeConversation(tokenizer, **chatTemplate, *messages, *lossOn);
+    return text::encodeConversation(tokenizer, **chatTemplate,
+                                    {messages->begin(), messages->end()}, *lossOn);
 }
 
 /// Running text: every token but the first is learned.

@@ -35,7 +35,7 @@ void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std:
 text::Messages Encoder::conversation(const data::Example& example) const
 {
     if (example.kind == data::RecordKind::Chat)
-        return example.messages;
+        return {example.messages.begin(), example.messages.end()};
     const auto classes = instruction.empty()
                              ? fmt::format("Answer with one of these classes and nothing else: {}.", fmt::join(labels, ", "))
                              : instruction;
@@ -44,8 +44,44 @@ text::Messages Encoder::conversation(const data::Example& example) const
             {{"role", "assistant"}, {"content", example.label}}};
 }
 
+std::string Encoder::question(const data::Example& example) const
+{
+    if (example.kind == data::RecordKind::Completion)
+        return example.prompt;
+    auto messages = conversation(example);
+    if (!messages.empty() && messages.back().value("role", std::string()) == "assistant")
+        messages.pop_back();
+    std::string text;
+    for (const auto& message : messages) {
+        const auto content = message.find("content");
+        if (content != message.end() && content->is_string())
+            text += (text.empty() ? "" : "\n") + content->get<std::string>();
+    }
+    return text;
+}
+
+Result<text::EncodedExample> Encoder::encodeApart(const data::Example& example) const
+{
+    const auto read = question(example), written = data::answerOf(example);
+    if (read.empty())
+        return Error{ErrorCode::InvalidInput, "this model answers questions, and the row has none", "row",
+                     "Use rows with a question and an answer, or a model that continues texts"};
+    const text::EncodeOptions marked{.addSpecialTokens = true, .parseSpecialTokens = false};
+    text::EncodedExample out;
+    out.ids = tokenizer->encode(read, marked);
+    out.trained.assign(out.ids.size(), 0);
+    auto answer = written.empty() ? std::vector<text::TokenId>() : tokenizer->encode(written, marked);
+    if (!answer.empty() && tokenizer->eosId && answer.back() != *tokenizer->eosId)
+        answer.push_back(*tokenizer->eosId);
+    out.ids.insert(out.ids.end(), answer.begin(), answer.end());
+    out.trained.resize(out.ids.size(), 1);
+    return out;
+}
+
 Result<text::EncodedExample> Encoder::encode(const data::Example& example, text::LossOn lossOn) const
 {
+    if (apart)
+        return encodeApart(example);
     if (example.kind == data::RecordKind::Completion)
         return text::encodeCompletion(*tokenizer, example.prompt, example.completion, lossOn);
     if (!chatTemplate)
@@ -55,6 +91,8 @@ Result<text::EncodedExample> Encoder::encode(const data::Example& example, text:
 
 Result<std::vector<text::TokenId>> Encoder::encodePrompt(const data::Example& example) const
 {
+    if (apart)
+        return tokenizer->encode(question(example), {.addSpecialTokens = true, .parseSpecialTokens = false});
     if (example.kind == data::RecordKind::Completion)
         return tokenizer->encode(example.prompt, {.addSpecialTokens = true, .parseSpecialTokens = false});
     if (!chatTemplate)

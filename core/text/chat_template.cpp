@@ -11,6 +11,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A message whose thought can be found under both names that templates read.
+OrderedJson withThought(const OrderedJson& message)
+{
+    if (!message.is_object())
+        return message;
+    for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
+        const auto found = message.find(name);
+        if (found == message.end() || found->is_null())
+            continue;
+        OrderedJson out = {{"thinking", *found}};
+        for (const auto& [key, value] : message.items())
+            out[key] = value;
+        out["reasoning_content"] = *found;
+        return out;
+    }
+    return message;
+}
+
 class JinjaTemplate final : public ChatTemplate
 {
 public:
@@ -56,8 +74,9 @@ private:
         evaluator.define("tools", jinja::Value::none());
         evaluator.define("documents", jinja::Value::none());
         std::vector<jinja::Value> list;
-        for (const Json& message : messages)
-            list.push_back(jinja::fromJson(evaluator, message, true));
+        for (const OrderedJson& message : messages)
+            list.push_back(jinja::fromJson(evaluator, withThought(message),
+                                           static_cast<std::int32_t>(list.size())));
         evaluator.define("messages", evaluator.list(std::move(list)));
         evaluator.define("add_generation_prompt",
                          jinja::Value::boolean(options.addGenerationPrompt));
@@ -73,9 +92,10 @@ private:
         std::vector<Segment> out;
         std::size_t at = 0;
         for (const auto& run : output.runs()) {
+            const jinja::Origin& origin = run.origin;
             out.push_back({output.text().substr(at, run.end - at),
-                           (run.flags & jinja::kTrusted) != 0,
-                           (run.flags & jinja::kGeneration) != 0});
+                           (origin.flags & jinja::kTrusted) != 0,
+                           (origin.flags & jinja::kGeneration) != 0, origin.message, origin.turn});
             at = run.end;
         }
         return out;

@@ -18,21 +18,27 @@ struct Segment
     std::string text;
     bool trusted = false;
     bool generation = false; ///< inside {% generation %} ... {% endgeneration %}
+    int message = -1; ///< number of the message whose text it is; -1: the template's, or other
+    int turn = -1;    ///< number of the message that a loop was at when this was written; -1: none
 };
 
-/// One message as the template sees it: an object with "role", "content" and whatever else it has.
-using Messages = std::vector<Json>;
+/// One message as the template sees it: an object with "role", "content" and whatever else it has,
+/// in its own order (templates print it).
+using Messages = std::vector<OrderedJson>;
 
 struct RenderOptions
 {
     bool addGenerationPrompt = false;
-    Json extra = Json::object(); ///< further variables: tools, documents, enable_thinking ...
+    OrderedJson extra =
+        OrderedJson::object(); ///< further variables: tools, documents, enable_thinking ...
     /// What strftime_now() tells, in local time; absent: the time of rendering.
     std::optional<std::time_t> now;
 };
 
 /// A model's own conversation form (Jinja), run by our sandboxed engine: bounded depth, steps and
 /// output, no access to anything. Immutable after parsing; threads may share one.
+/// A thought is known by three names (reasoning_content, thinking, reasoning): whichever a message
+/// has, the template finds it under the first two, as in transformers.
 class ChatTemplate
 {
 public:

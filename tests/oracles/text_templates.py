@@ -309,6 +309,12 @@ SNIPPETS = r"""
 {%- set a = ['x'] -%}{%- set a = a + ['y'] -%}{{ a | length }}{{ a }}
 {% set items = [] %}{% set tmp = items.append(1) %}{{ items }}
 {{ 'abc'[1] }}|{{ 'abc'[-4] }}|{{ 'abc'['x'] }}|{{ 5['x'] }}
+{{ strftime_now('%d %b %Y, %H:%M:%S %A') }}
+{{ 'a\nb' | indent(4, first=true) }}|{{ 'x{}'.format(1) }}
+{{ '<' | safe + '"' + ('>' | safe) + '&' }}|{{ '<' + ('"' | escape) + '>' }}|{{ '<' ~ ('>' | safe) ~ '"' }}|{{ ('<' | escape) | escape }}|{{ '<' | escape | safe + '<' }}
+{{ none | selectattr('a') | list }}|{{ none | map('upper') | list }}|{{ 0 | reject | list }}
+{% for i in [1, 2] %}{% continue %}{% else %}no pass ended{% endfor %}|{% for i in [1, 2] %}{% if i == 2 %}{% break %}{% endif %}{% else %}no{% endfor %}|{% for i in [1] %}{% break %}{% else %}left{% endfor %}
+{{ {'z': 1, 'a': {'y': 2, 'b': [{'x': 3, 'c': 4}]}} | tojson }}|{% for k in {'z': 1, 'a': 2} %}{{ k }}{% endfor %}|{{ {'z': 1, 'a': 2}.items() | list }}|{{ d | list }}
 {{ d.get('a') }}|{{ d.get('nope') }}|{{ d.get('nope', []) }}|{{ d['nope'] is undefined }}|{{ d.nope.deeper }}
 """.strip("\n").split("\n")
 

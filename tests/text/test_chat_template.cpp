@@ -1,9 +1,8 @@
-#include "base/text.h"
-#include "text/chat_template.h"
-#include "text_help.h"
+#include "template_compare.h"
 
 #include <QTemporaryDir>
 #include <QtTest>
+#include <cstdlib>
 #include <fstream>
 
 using namespace fettle;
@@ -57,13 +56,10 @@ class TestChatTemplate : public QObject
 private Q_SLOTS:
     void snippetsEqualTheReference()
     {
-        const Json golden = textGolden("text_jinja.json");
+        const OrderedJson golden = orderedJson(goldenPath("text_jinja.json"));
         RenderOptions options;
         options.extra = golden["context"];
-        std::tm local{};
-        local.tm_year = 126, local.tm_mon = 2, local.tm_mday = 7, local.tm_hour = 15,
-        local.tm_min = 4, local.tm_sec = 5, local.tm_isdst = -1;
-        options.now = std::mktime(&local);
+        options.now = goldenTime();
         QString wrong;
         int count = 0;
         for (const auto& [key, snippet] : golden.items()) {
@@ -83,33 +79,44 @@ private Q_SLOTS:
     void templatesEqualTheReference_data()
     {
         QTest::addColumn<QString>("name");
-        const Json golden = textGolden("text_chat.json");
-        for (const auto& [name, value] : golden.items()) {
-            if (value.is_object() && name != "versions")
-                QTest::newRow(name.c_str()) << QString::fromStdString(name);
-        }
+        const OrderedJson golden = orderedJson(goldenPath("text_chat.json"));
+        for (const auto& [name, value] : golden["templates"].items())
+            QTest::newRow(name.c_str()) << QString::fromStdString(name);
     }
 
     void templatesEqualTheReference()
     {
         QFETCH(QString, name);
-        const Json entry = textGolden("text_chat.json")[name.toStdString()];
-        const auto chatTemplate = ChatTemplate::parse(entry["source"], kTokens);
-        QVERIFY2(chatTemplate, chatTemplate ? "" : chatTemplate.error().sentence().c_str());
-        for (const Json& test : entry["cases"]) {
-            RenderOptions options;
-            options.extra = test["extra"];
-            options.addGenerationPrompt = test["prompt"];
-            const auto segments =
-                (*chatTemplate)->render(test["messages"].get<Messages>(), options);
-            if (test.contains("error"))
-                QVERIFY2(!segments, test.dump().c_str());
-            else if (!segments)
-                QFAIL((test.dump() + segments.error().sentence()).c_str());
-            else
-                QCOMPARE(QString::fromStdString(joined(*segments)),
-                         QString::fromStdString(test["output"]));
+        const OrderedJson golden = orderedJson(goldenPath("text_chat.json"));
+        const Comparison found = compare(golden, golden["templates"][name.toStdString()]);
+        QVERIFY2(found.differences == 0, qPrintable(found.report));
+        QVERIFY(found.renderings > 80);
+    }
+
+    void publishedTemplatesEqualTheReference()
+    {
+        const char* folder = std::getenv("FETTLE_TEMPLATES");
+        if (!folder)
+            QSKIP("FETTLE_TEMPLATES names no folder made by tests/oracles/template_goldens.py");
+        int templates = 0;
+        Comparison all;
+        for (const auto& file : std::filesystem::directory_iterator(folder)) {
+            const OrderedJson golden = orderedJson(file.path());
+            for (const auto& [name, entry] : golden["templates"].items()) {
+                const Comparison found = compare(golden, entry);
+                ++templates;
+                all.renderings += found.renderings;
+                all.refused += found.refused;
+                all.differences += found.differences;
+                if (found.differences > 0)
+                    qWarning("%s: %d of %d differ\n%s", name.c_str(), found.differences,
+                             found.renderings, qPrintable(found.report));
+            }
         }
+        qInfo("%d templates, %d renderings (%d refused by both), %d differences", templates,
+              all.renderings, all.refused, all.differences);
+        QCOMPARE(all.differences, 0);
+        QVERIFY(templates > 0);
     }
 
     void typedTextIsNeverTrusted_data()
@@ -152,7 +159,7 @@ private Q_SLOTS:
             << "{{ '<%s>' % messages[0].content }}{{ '<{}>'.format(messages[0].content) }}"
             << "[<]<|x|>[><]<|x|>[>]";
         QTest::newRow("keys") << "{% for k in messages[1] %}{{ k }} {% endfor %}"
-                              << "<|k|>[ ]content[ ]role[ ]";
+                              << "role[ ]content[ ]<|k|>[ ]";
         QTest::newRow("reversed") << "{{ messages[0].content | reverse }}"
                                   << ">|x|<";
         QTest::newRow("namespace") << "{% set ns = namespace(t='a') %}{% set ns.t = ns.t ~ "
@@ -235,14 +242,20 @@ private Q_SLOTS:
         row("many lines", "{{ ('a\\n' * 8000000).splitlines() }}");
         row("search from the right", "{{ ('a' * 8000000).rfind('b' ~ 'a' * 4000000) }}");
         row("strip", "{{ ('a' * 8000000).strip('b' * 4000000 ~ 'a') }}");
-        row("shared parts", "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}");
-        row("shared parts printed", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}");
-        row("shared parts as JSON", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}");
+        row("shared parts",
+            "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(50) %}{% set ns.a = [ns.a, "
+            "ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}");
+        row("shared parts printed", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set "
+                                    "ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}");
+        row("shared parts as JSON", "{% set ns = namespace(a=[1]) %}{% for i in range(50) %}{% set "
+                                    "ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}");
         row("origins", "{{ ('x' * 8000000) | replace('x', 'a' ~ 1) }}");
         row("JSON text", "{{ ('[' * 8000000) | from_json }}");
         row("deep JSON text", "{{ ('[' * 1000 ~ ']' * 1000) | from_json }}");
-        row("slices", "{% for i in range(100000) %}{{ ('x' * 1000000)[::2] | length }}{% endfor %}");
-        row("slices of wide text", "{% set a = '\u00e9' * 1000000 %}{% for i in range(100000) %}{{ a[i] }}{% endfor %}");
+        row("slices",
+            "{% for i in range(100000) %}{{ ('x' * 1000000)[::2] | length }}{% endfor %}");
+        row("slices of wide text",
+            "{% set a = '\u00e9' * 1000000 %}{% for i in range(100000) %}{{ a[i] }}{% endfor %}");
         row("power", "{{ 10 ** 1000000 }}");
         row("overflow", "{{ 9223372036854775807 + 1 }}");
         row("number", "{{ 99999999999999999999 }}");
@@ -283,9 +296,7 @@ private Q_SLOTS:
         const Json golden = textGolden("text_chat.json");
         const Messages messages = {{{"role", "user"}, {"content", "Hi"}},
                                    {{"role", "assistant"}, {"content", "Ho"}}};
-        for (const auto& [name, entry] : golden.items()) {
-            if (!entry.is_object() || name == "versions")
-                continue;
+        for (const auto& [name, entry] : golden["templates"].items()) {
             const std::string source = entry["source"];
             for (std::size_t at = 0; at < source.size(); at += 7) {
                 std::string cut = source, doubled = source;

@@ -14,6 +14,17 @@ inline Json textGolden(const std::string& name)
     return readJsonFile(std::string(FETTLE_SOURCE_DIR) + "/tests/golden/" + name).value();
 }
 
+/// The same with the keys in their order.
+inline OrderedJson orderedJson(const std::filesystem::path& path)
+{
+    return OrderedJson::parse(readFile(path).value());
+}
+
+inline std::filesystem::path goldenPath(const std::string& name)
+{
+    return std::string(FETTLE_SOURCE_DIR) + "/tests/golden/" + name;
+}
+
 inline std::filesystem::path smallTokenizer()
 {
     return std::string(FETTLE_SOURCE_DIR) + "/tests/golden/text_small_tokenizer";

@@ -13,7 +13,8 @@ namespace {
 class Offsets
 {
 public:
-    explicit Offsets(const Marked& text) : m_count(codePoints(text.text()))
+    explicit Offsets(const Marked& text)
+        : m_count(codePoints(text.text()))
     {
         if (m_count == text.size())
             return;
@@ -226,8 +227,7 @@ Value Evaluator::slice(const Expr& node)
     m_budget.step(static_cast<std::int64_t>(marked->size() / 64));
     const Offsets starts(*marked);
     Marked out;
-    take(starts.count(),
-         [&](std::size_t i) { out.append(*marked, starts[i], starts[i + 1]); });
+    take(starts.count(), [&](std::size_t i) { out.append(*marked, starts[i], starts[i + 1]); });
     return text(std::move(out));
 }
 

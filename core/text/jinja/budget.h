@@ -36,7 +36,10 @@ struct TemplateError : std::runtime_error
 class Budget
 {
 public:
-    Budget() : m_outer(std::exchange(s_current, this)) {}
+    Budget()
+        : m_outer(std::exchange(s_current, this))
+    {
+    }
     ~Budget() { s_current = m_outer; }
     Budget(const Budget&) = delete;
     Budget& operator=(const Budget&) = delete;

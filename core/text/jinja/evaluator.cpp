@@ -45,12 +45,13 @@ void Evaluator::need(const Value& value)
         throw TemplateError(undefined->hint ? *undefined->hint : "a value is undefined");
 }
 
-Value Evaluator::text(Marked text)
+Value Evaluator::text(Marked text, bool markup)
 {
     auto node = std::make_shared<TextNode>();
     node->charge = Charge(&m_budget, text.size() + text.runs().size() * sizeof(Marked::Run) +
                                          sizeof(TextNode));
     node->text = std::move(text);
+    node->markup = markup;
     return Value(Value::Data(std::shared_ptr<const TextNode>(std::move(node))));
 }
 
@@ -67,9 +68,10 @@ Value Evaluator::list(std::vector<Value> items, ListKind kind)
     return Value(Value::Data(std::shared_ptr<const ListNode>(std::move(node))));
 }
 
-Value Evaluator::dict(std::vector<std::pair<Value, Value>> entries)
+Value Evaluator::dict(std::vector<std::pair<Value, Value>> entries, std::int32_t message)
 {
     auto node = std::make_shared<DictNode>();
+    node->message = message;
     node->charge = Charge(&m_budget, entries.size() * 2 * sizeof(Value) + sizeof(DictNode));
     for (auto& [key, value] : entries) {
         if (!key.text() && !key.isNumber() && !key.isNone() &&

@@ -20,13 +20,14 @@ public:
     Marked run();
 
     // What filters, tests, methods and functions use.
-    Value text(Marked text);
-    Value text(std::string text, std::uint8_t flags)
+    Value text(Marked text, bool markup = false);
+    Value text(std::string text, Origin origin)
     {
-        return this->text(Marked(std::move(text), flags));
+        return this->text(Marked(std::move(text), origin));
     }
     Value list(std::vector<Value> items, ListKind kind = ListKind::List);
-    Value dict(std::vector<std::pair<Value, Value>> entries);
+    /// `message`: number of the message that the dict is; -1: none.
+    Value dict(std::vector<std::pair<Value, Value>> entries, std::int32_t message = -1);
     Value space();
     Budget& budget() { return m_budget; }
     const std::tm& now() const { return m_now; }
@@ -71,7 +72,7 @@ private:
     void generation(const Statement& statement);
     void with(const Statement& statement);
     Flow forLoop(const Statement& statement);
-    Flow loopBody(const Statement& statement, const std::shared_ptr<LoopState>& loop);
+    bool loopBody(const Statement& statement, const std::shared_ptr<LoopState>& loop);
     void inScope(const std::shared_ptr<Scope>& scope, const Block& block);
     Marked capture(const Block& block, const std::shared_ptr<Scope>& scope);
     void assign(const Target& target, Value value);
@@ -86,6 +87,7 @@ private:
     Marked m_root;
     Marked* m_out = &m_root;
     bool m_generation = false;
+    std::int32_t m_turn = -1; // the message that a loop is at
     int m_evalDepth = 0, m_macroDepth = 0, m_loopDepth = 0;
 };
 
@@ -117,6 +119,8 @@ std::size_t codePoints(std::string_view text);
 std::size_t findFrom(const std::string& text, const std::string& part, std::size_t from);
 /// Throws when a search from the right in texts of these sizes could take too long.
 void checkSearch(std::size_t text, std::size_t part);
+/// Characters with a meaning in HTML written as entities.
+Marked escaped(const Marked& text);
 Marked stripped(const Marked& text, const Marked* characters, bool left, bool right);
 Marked replaced(Evaluator& evaluator, const Marked& text, const Marked& from, const Marked& to,
                 std::int64_t count);

@@ -32,6 +32,12 @@ Value length(Evaluator&, const Value& v, const Arguments&)
     throw TemplateError(fmt::format("{} has no length", typeName(v)));
 }
 
+/// What select and map go through: nothing when the value is false, be it none.
+std::vector<Value> itemsOf(Evaluator& e, const Value& v)
+{
+    return truthy(v) ? e.iterate(v) : std::vector<Value>();
+}
+
 Value toList(Evaluator& e, const Value& v, const Arguments&) { return e.list(e.iterate(v)); }
 
 Value firstItem(Evaluator& e, const Value& v, const Arguments&)
@@ -98,7 +104,7 @@ Value choose(Evaluator& e, const Value& v, const Arguments& a)
         rest.positional.push_back(a.positional[i]);
     rest.named = a.named;
     std::vector<Value> out;
-    for (Value& item : e.iterate(v)) {
+    for (Value& item : itemsOf(e, v)) {
         const Value value = ofAttribute ? e.attributePath(item, a.positional[0]) : item;
         const bool yes =
             a.positional.size() > at
@@ -122,7 +128,7 @@ Value map(Evaluator& e, const Value& v, const Arguments& a)
         rest.named = a.named;
     }
     std::vector<Value> out;
-    for (const Value& item : e.iterate(v)) {
+    for (const Value& item : itemsOf(e, v)) {
         if (attribute) {
             Value value = e.attributePath(item, *attribute);
             out.push_back(other && value.isUndefined() ? *other : std::move(value));

@@ -119,29 +119,10 @@ Value center(Evaluator& e, const Value& v, const Arguments& a)
 
 Value escape(Evaluator& e, const Value& v, const Arguments&)
 {
-    Marked out;
-    const Marked text = textOf(v);
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char c = text.text()[at];
-        const char* entity = c == '&'    ? "&amp;"
-                             : c == '<'  ? "&lt;"
-                             : c == '>'  ? "&gt;"
-                             : c == '\'' ? "&#39;"
-                             : c == '"'  ? "&#34;"
-                                         : nullptr;
-        if (entity)
-            out.append(entity, text.flagsAt(at));
-        else
-            out.append(text, at, at + 1);
-    }
-    return e.text(std::move(out));
+    return v.isMarkup() ? v : e.text(escaped(textOf(v)), true);
 }
 
-Value same(Evaluator& e, const Value& v, const Arguments&)
-{
-    // Without automatic escaping a safe text is a text.
-    return v.text() ? v : e.text(printed(v));
-}
+Value safe(Evaluator& e, const Value& v, const Arguments&) { return e.text(textOf(v), true); }
 
 /// One field of a format with %: %s %r %d %i %f %x %%, with width and precision.
 Marked formatted(char kind, const std::string& flags, const Value& value)
@@ -245,7 +226,7 @@ constexpr std::pair<std::string_view, FilterFunction> kFilters[] = {
     {"center", center},
     {"escape", escape},
     {"e", escape},
-    {"safe", same},
+    {"safe", safe},
     {"format", format},
     {"tojson", tojson},
     {"from_json", fromJson}};

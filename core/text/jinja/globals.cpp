@@ -68,10 +68,11 @@ Value raise(Evaluator&, const Callable&, const Arguments& a)
     std::string sentence;
     std::size_t at = 0;
     for (const Marked::Run& run : message.runs()) {
-        sentence += (run.flags & kTrusted) ? message.text().substr(at, run.end - at) : "...";
+        sentence += (run.origin.flags & kTrusted) ? message.text().substr(at, run.end - at) : "...";
         at = run.end;
     }
-    while (!sentence.empty() && (sentence.back() == '.' || sentence.back() == '\n'))
+    while (sentence.ends_with('\n') || sentence.ends_with("....") ||
+           (sentence.ends_with('.') && !sentence.ends_with("...")))
         sentence.pop_back();
     throw TemplateError(sentence.empty() ? "the template refuses these messages" : sentence);
 }

@@ -193,9 +193,10 @@ Value Evaluator::binary(Operation operation, const Value& left, const Value& rig
     if (operation == Operation::Add && left.text() && right.text()) {
         if (left.text()->size() + right.text()->size() > kMaxOutput)
             throw TemplateError("the template makes a text or list of more than 16 MB");
-        Marked out = *left.text();
-        out.append(*right.text());
-        return text(std::move(out));
+        const bool markup = left.isMarkup() || right.isMarkup();
+        Marked out = markup && !left.isMarkup() ? escaped(*left.text()) : *left.text();
+        out.append(markup && !right.isMarkup() ? escaped(*right.text()) : *right.text());
+        return text(std::move(out), markup);
     }
     if (operation == Operation::Add && isSequence(left) && isSequence(right) &&
         left.list()->kind == right.list()->kind) {

@@ -30,16 +30,16 @@ void representText(Marked& out, const Marked& marked)
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t start = at;
         const char32_t c = decodeValid(text.data(), at);
-        const std::uint8_t flags = marked.flagsAt(start);
+        const Origin origin = marked.originAt(start);
         if (c == '\\' || c == static_cast<char32_t>(quote))
-            out.append(std::string("\\") + static_cast<char>(c), flags);
+            out.append(std::string("\\") + static_cast<char>(c), origin);
         else if (c == '\n' || c == '\r' || c == '\t')
-            out.append(c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t", flags);
+            out.append(c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t", origin);
         else if (c != ' ' && (U_MASK(u_charType(static_cast<UChar32>(c))) & kNotPrintable))
             out.append(c < 0x100     ? fmt::format("\\x{:02x}", static_cast<unsigned>(c))
                        : c < 0x10000 ? fmt::format("\\u{:04x}", static_cast<unsigned>(c))
                                      : fmt::format("\\U{:08x}", static_cast<unsigned>(c)),
-                       flags);
+                       origin);
         else
             out.append(marked, start, at);
     }

@@ -5,6 +5,26 @@
 
 namespace fettle::text::jinja {
 
+namespace {
+
+/// Puts the turn of the loop outside back.
+struct TurnGuard
+{
+    explicit TurnGuard(std::int32_t& turn)
+        : m_turn(turn)
+        , outer(turn)
+    {
+    }
+    ~TurnGuard() { m_turn = outer; }
+    TurnGuard(const TurnGuard&) = delete;
+    TurnGuard& operator=(const TurnGuard&) = delete;
+
+    std::int32_t& m_turn;
+    const std::int32_t outer;
+};
+
+} // namespace
+
 Marked Evaluator::run()
 {
     execute(m_program.body);
@@ -23,7 +43,7 @@ void Evaluator::write(const Marked& text)
     if (m_out->size() + text.size() > kMaxOutput)
         throw TemplateError("the template writes more than 16 MB");
     m_budget.step(static_cast<std::int64_t>(text.size() / 256));
-    m_out->append(text, 0, text.size(), m_generation ? std::uint8_t{kGeneration} : std::uint8_t{0});
+    m_out->appendWritten(text, m_generation ? kGeneration : kUser, m_turn);
 }
 
 void Evaluator::inScope(const std::shared_ptr<Scope>& scope, const Block& block)
@@ -224,8 +244,6 @@ Evaluator::Flow Evaluator::forLoop(const Statement& statement)
         m_scope = outer;
         items = std::move(kept);
     }
-    if (items.empty())
-        return statement.blocks.size() > 1 ? execute(statement.blocks[1]) : Flow::Normal;
     const Value all = list(std::move(items));
     auto loop = std::make_shared<LoopState>();
     loop->items = std::get<std::shared_ptr<const ListNode>>(all.data());
@@ -236,30 +254,38 @@ Evaluator::Flow Evaluator::forLoop(const Statement& statement)
         --m_loopDepth;
         m_scope = outer;
     };
+    bool finished = false;
     try {
-        loopBody(statement, loop);
+        finished = loopBody(statement, loop);
     } catch (...) {
         leave();
         throw;
     }
     leave();
-    return Flow::Normal;
+    return finished || statement.blocks.size() < 2 ? Flow::Normal : execute(statement.blocks[1]);
 }
 
-Evaluator::Flow Evaluator::loopBody(const Statement& statement,
-                                    const std::shared_ptr<LoopState>& loop)
+/// True when a pass came to the end of the body: passes that all left it early count as none, and
+/// then the else branch is written.
+bool Evaluator::loopBody(const Statement& statement, const std::shared_ptr<LoopState>& loop)
 {
     const auto outer = m_scope;
+    const TurnGuard guard(m_turn);
+    bool finished = false;
     for (loop->index = 0; loop->index < loop->items->items.size(); ++loop->index) {
         m_scope = std::make_shared<Scope>();
         m_scope->outer = outer;
         m_budget.step();
         m_scope->set("loop", Value(Value::Data(std::shared_ptr<const LoopState>(loop))));
-        assign(statement.target, loop->items->items[loop->index]);
-        if (execute(statement.blocks[0]) == Flow::Break)
+        const Value& item = loop->items->items[loop->index];
+        m_turn = item.dict() && item.dict()->message >= 0 ? item.dict()->message : guard.outer;
+        assign(statement.target, item);
+        const Flow flow = execute(statement.blocks[0]);
+        if (flow == Flow::Break)
             break;
+        finished = finished || flow == Flow::Normal;
     }
-    return Flow::Normal;
+    return finished;
 }
 
 } // namespace fettle::text::jinja

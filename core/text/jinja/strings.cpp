@@ -41,7 +41,7 @@ void appendMapped(Marked& out, const Marked& text, std::size_t begin, std::size_
     std::size_t at = 0;
     for (const Marked::Run& run : part.runs()) {
         out.append(mapped(std::string_view(part.text()).substr(at, run.end - at), upper),
-                   run.flags);
+                   run.origin);
         at = run.end;
     }
 }
@@ -59,7 +59,7 @@ void appendTitle(Marked& out, const Marked& text, std::size_t begin, std::size_t
         appendUtf8(title, static_cast<char32_t>(u_totitle(c)));
     else // one letter that becomes several: only the first of them is a capital
         title = upper.substr(0, first) + mapped(std::string_view(upper).substr(first), false);
-    out.append(title, text.flagsAt(begin));
+    out.append(title, text.originAt(begin));
 }
 
 std::size_t nextAt(const std::string& text, std::size_t at)
@@ -137,6 +137,25 @@ std::size_t codePoints(std::string_view text)
     for (const char c : text)
         count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
     return count;
+}
+
+Marked escaped(const Marked& text)
+{
+    Marked out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text.text()[at];
+        const char* entity = c == '&'    ? "&amp;"
+                             : c == '<'  ? "&lt;"
+                             : c == '>'  ? "&gt;"
+                             : c == '\'' ? "&#39;"
+                             : c == '"'  ? "&#34;"
+                                         : nullptr;
+        if (entity)
+            out.append(entity, text.originAt(at));
+        else
+            out.append(text, at, at + 1);
+    }
+    return out;
 }
 
 Marked stripped(const Marked& marked, const Marked* characters, bool left, bool right)

@@ -9,6 +9,12 @@ Value Value::undefined(std::string hint)
     return Value(Data(Undefined{std::make_shared<const std::string>(std::move(hint))}));
 }
 
+bool Value::isMarkup() const
+{
+    const auto* node = std::get_if<std::shared_ptr<const TextNode>>(&m_data);
+    return node && (*node)->markup;
+}
+
 const Marked* Value::text() const
 {
     const auto* node = std::get_if<std::shared_ptr<const TextNode>>(&m_data);

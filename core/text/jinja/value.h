@@ -54,7 +54,8 @@ public:
     bool isInteger() const { return std::holds_alternative<std::int64_t>(m_data); }
     bool isFloat() const { return std::holds_alternative<double>(m_data); }
     bool isNumber() const { return isBoolean() || isInteger() || isFloat(); }
-    const Marked* text() const;   ///< null when it is no string
+    const Marked* text() const; ///< null when it is no string
+    bool isMarkup() const;
     const ListNode* list() const; ///< lists, tuples, views, generators
     const DictNode* dict() const;
     Namespace* space() const;
@@ -74,6 +75,7 @@ private:
 struct TextNode
 {
     Marked text;
+    bool markup = false; // of the filters safe and escape: what is added to it is escaped
     Charge charge;
 };
 
@@ -103,6 +105,7 @@ struct DictNode
 {
     std::vector<std::pair<Value, Value>> entries;
     int depth = 1;
+    std::int32_t message = -1; // number of the message that it is
     Charge charge;
 
     const Value* find(const Value& key) const;
