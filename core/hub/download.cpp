@@ -273,6 +273,21 @@ private:
     std::uint64_t m_done = 0, m_total = 0;
 };
 
+/// What nobody has gone on with for thirty days, such as parts of a commit that was replaced.
+void removeForgotten(const fs::path& downloads)
+{
+    const auto limit = fs::file_time_type::clock::now() - std::chrono::hours(24 * 30);
+    std::error_code ec;
+    for (fs::directory_iterator it(downloads, ec), end; !ec && it != end; it.increment(ec)) {
+        std::error_code each;
+        if (it->is_symlink(each) || !it->is_directory(each) || it->last_write_time(each) > limit)
+            continue;
+        FolderLock lock;
+        if (lock.take(it->path()))
+            fs::remove_all(it->path(), each);
+    }
+}
+
 /// "owner--name--0123456789ab": the model at one commit.
 std::string folderName(const HubListing& listing)
 {
@@ -322,6 +337,7 @@ Result<Downloaded> download(const HubAccess& access, const HubName& name, const 
     auto listing = listFiles(access, name, stop);
     if (!listing)
         return listing.error();
+    removeForgotten(downloads);
     const auto folder = downloads / folderName(*listing);
     if (auto made = store::makePrivateFolder(folder); !made)
         return made.error();

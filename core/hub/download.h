@@ -29,10 +29,10 @@ Result<HubListing> listFiles(const HubAccess& access, const HubName& name,
                              const std::stop_token& stop = {});
 
 /// Fetches a model into a folder below `downloads`, one for each commit. What an earlier attempt
-/// has fetched is kept and gone on with. Small files come first, so that a model that this program
-/// does not open is refused before its weights are fetched. Errors: as listFiles(); those of
-/// chooseFiles(); DiskFull before anything large is fetched (room for the import is counted in);
-/// Busy when another process fetches the same.
+/// has fetched is kept and gone on with, for thirty days. Small files come first, so that a model
+/// that this program does not open is refused before its weights are fetched. Errors: as
+/// listFiles(); those of chooseFiles(); DiskFull before anything large is fetched (room for the
+/// import is counted in); Busy when another process fetches the same.
 Result<Downloaded> download(const HubAccess& access, const HubName& name,
                             const std::filesystem::path& downloads,
                             const DownloadProgress& progress = {},

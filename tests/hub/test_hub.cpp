@@ -286,6 +286,11 @@ void TestHub::keepsCommitsApart()
     QCOMPARE(second.commit, m_hub->commit);
     QVERIFY(readFile(first.folder / "config.json").value() !=
             readFile(second.folder / "config.json").value());
+    // What nobody goes on with does not stay for ever.
+    fs::last_write_time(first.folder,
+                        fs::file_time_type::clock::now() - std::chrono::hours(24 * 31));
+    QVERIFY(download(access(), name(), downloads()));
+    QVERIFY(!fs::exists(first.folder) && fs::exists(second.folder));
 }
 
 void TestHub::stopsAtOnceAndKeepsThePart()
