@@ -20,6 +20,7 @@ class TestHub : public QObject
     Q_OBJECT
 
 private Q_SLOTS:
+    void initTestCase();
     void init();
     void gitNames();
     void fetchesAModelAndNothingElse();
@@ -34,6 +35,7 @@ private Q_SLOTS:
     void keepsCommitsApart();
     void stopsAtOnceAndKeepsThePart();
     void takesOnlyKnownCertificates();
+    void usesTheProxyOfTheEnvironment();
 
 private:
     fs::path downloads() const { return fs::path(m_folder->path().toStdString()) / "downloads"; }
@@ -60,6 +62,15 @@ private:
     std::unique_ptr<QTemporaryDir> m_folder;
     std::unique_ptr<FakeHub> m_hub;
 };
+
+/// A proxy that does not work: this computer must be reached without it.
+void TestHub::initTestCase()
+{
+    for (const char* name : {"http_proxy", "https_proxy", "all_proxy"})
+        qputenv(name, "http://127.0.0.1:1");
+    for (const char* name : {"no_proxy", "NO_PROXY"})
+        qunsetenv(name);
+}
 
 void TestHub::init()
 {
@@ -374,6 +385,21 @@ void TestHub::takesOnlyKnownCertificates()
     QVERIFY(!listFiles(tls, name()));
     server.kill();
     server.waitForFinished();
+}
+
+void TestHub::usesTheProxyOfTheEnvironment()
+{
+    const HttpServer proxy([](const Request&) { return Reply{403, {}, ""}; });
+    qputenv("https_proxy", QByteArray::fromStdString(proxy.address()));
+    auto far = access();
+    far.address = "https://hub.example";
+    far.token = "hf_secret";
+    far.attempts = 1;
+    QVERIFY(!listFiles(far, name()));
+    QCOMPARE(proxy.requests().size(), std::size_t(1));
+    QCOMPARE(proxy.requests()[0].path, std::string("hub.example:443"));
+    QVERIFY(
+        !proxy.requests()[0].headers.contains("authorization")); // it sees no more than the name
 }
 
 QTEST_GUILESS_MAIN(TestHub)

@@ -27,6 +27,7 @@ private Q_SLOTS:
     void wrongDigests_data();
     void wrongDigests();
     void moreBytesThanPromised();
+    void moreThanTheDiskHolds();
     void redirects_data();
     void redirects();
     void placesOutsideTheFolder();
@@ -253,6 +254,25 @@ void TestHubRefusals::moreBytesThanPromised()
     };
     error = failure(access());
     QVERIFY2(error.what.find("another part") != std::string::npos, error.what.c_str());
+}
+
+void TestHubRefusals::moreThanTheDiskHolds()
+{
+    for (const std::uint64_t size : {std::uint64_t(1) << 60, ~std::uint64_t(0)}) {
+        m_hub->before = [this, size](const Request& request) -> std::optional<Reply> {
+            if (!request.path.starts_with("/api/"))
+                return std::nullopt;
+            Json list = m_hub->listing();
+            for (auto& file : list["siblings"]) {
+                if (file["rfilename"] == "model.safetensors")
+                    file["lfs"]["size"] = size;
+            }
+            return Reply{200, {}, list.dump()};
+        };
+        const auto error = failure(access());
+        QVERIFY2(error.code == ErrorCode::DiskFull, error.sentence().c_str());
+        QVERIFY(m_hub->store().requests().empty());
+    }
 }
 
 void TestHubRefusals::redirects_data()
