@@ -1,5 +1,7 @@
 #include "text/json_parts.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <string_view>
@@ -62,14 +64,15 @@ Error JsonPart::badKinds() const { return invalid("a value is missing or of the 
 Error JsonPart::unknown(const std::string& what) const
 {
     return {ErrorCode::Unsupported,
-            fmt::format("the tokenizer uses {}, which is not known here", what),
-            "tokenizer.json, " + m_place, "Use a model whose tokenizer has only known parts"};
+            fmt::format("the tokenizer uses {}, which is not known here", quotable(what, 200)),
+            "tokenizer.json, " + quotable(m_place, 200),
+            "Use a model whose tokenizer has only known parts"};
 }
 
 Error JsonPart::invalid(const std::string& what) const
 {
-    return {ErrorCode::InvalidInput, what, "tokenizer.json, " + m_place,
-            "Fetch the tokenizer's files again"};
+    return {ErrorCode::InvalidInput, quotable(what, 200),
+            "tokenizer.json, " + quotable(m_place, 200), "Fetch the tokenizer's files again"};
 }
 
 } // namespace fettle::text

@@ -1,5 +1,7 @@
 #include "text/regex.h"
 
+#include "text/newer_characters.h"
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <fmt/format.h>
 #include <pcre2.h>
@@ -109,6 +111,7 @@ private:
         case 'H':
         case 'B':
         case 'K':
+        case 'C': // one byte: what matches would not be well-formed text
         case 'g':
         case 'k':
         case 'Q':
@@ -208,9 +211,9 @@ Result<std::shared_ptr<const Regex>> Regex::compile(const std::string& pattern)
     auto* context = pcre2_compile_context_create(nullptr);
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     // ^ and $ mean lines in Oniguruma's default syntax.
-    auto* compiled =
-        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(rewritten->data()), rewritten->size(),
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &code, &offset, context);
+    auto* compiled = pcre2_compile(
+        reinterpret_cast<PCRE2_SPTR>(rewritten->data()), rewritten->size(),
+        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &offset, context);
     pcre2_compile_context_free(context);
     if (!compiled) {
         char reason[200] = {};
@@ -229,6 +232,9 @@ Result<std::shared_ptr<const Regex>> Regex::compile(const std::string& pattern)
 void Regex::findAll(std::string_view text, std::vector<Range>& matches) const
 {
     static thread_local Scratch scratch;
+    const std::string replaced = withStandIns(text);
+    if (!replaced.empty())
+        text = replaced;
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     std::size_t at = 0, lastEnd = 0;
     bool any = false;

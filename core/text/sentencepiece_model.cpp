@@ -121,13 +121,19 @@ bool isSoundMap(std::string_view map)
         std::memcpy(&trieBytes, map.data(), sizeof trieBytes);
     if (trieBytes == 0 || trieBytes % 4 != 0 || trieBytes >= map.size() - sizeof trieBytes)
         return false;
-    const std::size_t units = trieBytes / 4, texts = map.size() - sizeof trieBytes - trieBytes;
+    const std::size_t units = trieBytes / 4;
+    const auto texts = map.substr(sizeof trieBytes + trieBytes);
+    if (!isValidUtf8(texts))
+        return false;
+    const auto isStart = [&](std::size_t place) {
+        return place < texts.size() && (static_cast<unsigned char>(texts[place]) & 0xC0) != 0x80;
+    };
     for (std::size_t i = 0; i < units; ++i) {
         std::uint32_t unit = 0;
         std::memcpy(&unit, map.data() + sizeof trieBytes + 4 * i, sizeof unit);
         const auto offset = static_cast<std::size_t>(unit >> 10) << ((unit & 1u << 9) >> 6);
         const bool inside =
-            (unit & kIsValue) != 0 ? (unit & ~kIsValue) < texts : ((i ^ offset) | 0xff) < units;
+            (unit & kIsValue) != 0 ? isStart(unit & ~kIsValue) : ((i ^ offset) | 0xff) < units;
         if (!inside)
             return false;
     }
