@@ -244,7 +244,7 @@ Result<Json> unigramFromGguf(const GgufTokenizer& gguf)
             {{"type", "Precompiled"}, {"precompiled_charsmap", toBase64(gguf.charsmap)}});
     const bool single = gguf.removeExtraSpaces.value_or(false);
     if (single) {
-        normal.push_back({{"type", "Strip"}, {"strip_left", true}, {"strip_right", true}});
+        normal.push_back(replace({{"Regex", kGgufOuterSpaces}}, ""));
         normal.push_back(replace({{"Regex", " {2,}"}}, " "));
     }
     const bool prefix = gguf.addSpacePrefix.value_or(true);

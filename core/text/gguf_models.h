@@ -15,6 +15,10 @@ enum GgufTokenType : std::int32_t
     kGgufByte = 6
 };
 
+/// Spaces at the ends of a text, which sentencepiece drops together with runs of them. Not the
+/// normalizer "Strip": that one takes line breaks too.
+inline constexpr const char* kGgufOuterSpaces = R"(\A +| +\z)";
+
 /// Ids that stand around every text.
 struct GgufSurround
 {

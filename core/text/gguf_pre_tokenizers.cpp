@@ -1,7 +1,7 @@
 #include "text/gguf_pre_tokenizers.h"
 
-#include "base/text.h"
 #include "base/sha256.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <fmt/format.h>

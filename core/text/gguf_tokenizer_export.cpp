@@ -211,7 +211,7 @@ Result<void> unigram(const Json& json, GgufTokenizer& out)
             out.charsmap = fromBase64(part.value("precompiled_charsmap", "")).value_or("");
         else if (typeOf(part) == "Replace" && pattern == Json{{"Regex", " {2,}"}})
             out.removeExtraSpaces = true;
-        else if (typeOf(part) != "Strip")
+        else if (typeOf(part) != "Strip" && pattern != Json{{"Regex", kGgufOuterSpaces}})
             return cannotSay(fmt::format("the normalizer \"{}\" before Unigram", typeOf(part)));
     }
     for (const auto& part : partsOf(json.value("pre_tokenizer", Json()), "pretokenizers")) {
@@ -268,6 +268,10 @@ Result<void> fromPieces(const fs::path& file, GgufTokenizer& out)
         out.removeExtraSpaces = model->removeExtraSpaces;
         out.charsmap = model->charsmap;
     }
+    if (out.model == "llama" && (model->removeExtraSpaces || !model->charsmap.empty()))
+        out.notes.push_back(
+            "the tokenizer rewrites text before it cuts it (runs of spaces, forms of "
+            "characters); programs that run GGUF files do not");
     out.scores.assign(out.tokens.size(), 0);
     for (std::size_t id = 0; id < model->pieces.size(); ++id) {
         const auto& piece = model->pieces[id];
