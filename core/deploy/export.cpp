@@ -23,11 +23,11 @@ constexpr std::int64_t kPart = 1 << 20; // elements that are rounded and written
 
 const std::string kAdapterPrefix = "base_model.model.";
 
-/// All weights of a decoder under their published names, rounded to one type on the way out.
+/// All weights of a model under their published names, rounded to one type on the way out.
 class RoundedWeights
 {
 public:
-    RoundedWeights(model::Decoder& decoder, DType type)
+    RoundedWeights(model::LanguageModel& decoder, DType type)
         : m_type(type)
     {
         for (const auto& [name, value] : decoder.parameters()) {
@@ -130,7 +130,7 @@ Result<std::int64_t> checkAdapter(const methods::Attached& attached, const fs::p
     return static_cast<std::int64_t>(written->size());
 }
 
-Result<void> exportModel(model::Decoder& decoder, const fs::path& baseFolder,
+Result<void> exportModel(model::LanguageModel& decoder, const fs::path& baseFolder,
                          const fs::path& target, const WeightForm& form)
 {
     const RoundedWeights weights(decoder, form.type);
@@ -146,7 +146,7 @@ Result<void> exportModel(model::Decoder& decoder, const fs::path& baseFolder,
     return model::writeModelFolder(target, baseFolder, weights.plan(), source, form.maxShardBytes);
 }
 
-Result<std::int64_t> checkModel(model::Decoder& decoder, const fs::path& folder, DType type)
+Result<std::int64_t> checkModel(model::LanguageModel& decoder, const fs::path& folder, DType type)
 {
     const auto files = model::ModelFiles::open(folder);
     if (!files)
@@ -179,22 +179,25 @@ ProofLimits limitsFor(DType type)
     return type == DType::F16 ? ProofLimits{0.2, 0.005} : ProofLimits{};
 }
 
-Answers answersOf(model::Decoder& decoder, const std::vector<std::vector<std::int32_t>>& texts)
+Answers answersOf(model::LanguageModel& decoder, const std::vector<std::vector<std::int32_t>>& texts)
 {
     const at::NoGradGuard noGrad;
     Answers out;
     for (const auto& text : texts) {
         if (text.size() < 2)
             continue;
+        // An encoder-decoder reads the first half and foretells the second.
+        const bool apart = decoder.config.kind == model::ModelKind::EncoderDecoder;
+        const auto given = apart ? static_cast<std::int64_t>(text.size()) / 2 : 1;
         model::PackedTokens tokens;
-        tokens.add(text);
-        const auto hidden = decoder.hidden(tokens);
-        out.logits.push_back(decoder.logits(hidden));
+        tokens.add(text, given);
+        const auto rows = decoder.hidden(tokens).narrow(0, given - 1, tokens.size() - given + 1);
+        out.logits.push_back(decoder.logits(rows));
         tensor::HeadLossInfo info;
-        const std::vector<std::int64_t> labels(tokens.ids.begin() + 1, tokens.ids.end());
-        decoder.loss(hidden.narrow(0, 0, tokens.size() - 1), labels, 1.0, info);
+        const std::vector<std::int64_t> labels(tokens.ids.begin() + given, tokens.ids.end());
+        decoder.loss(rows.narrow(0, 0, rows.size(0) - 1), labels, 1.0, info);
         out.nll += info.total();
-        out.tokens += tokens.size() - 1;
+        out.tokens += tokens.size() - given;
     }
     return out;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "methods/method.h"
-#include "model/decoder.h"
+#include "model/language_model.h"
 #include "model/import/weight_writer.h"
 
 #include <filesystem>
@@ -36,11 +36,11 @@ Result<std::int64_t> checkAdapter(const methods::Attached& attached,
 /// Writes the decoder as a Hugging Face folder: configuration, tokenizer and conversation form of
 /// the base, weights rounded to the type. Weights pass through in parts. Errors: InvalidInput
 /// naming the weight that the type cannot hold; those of writing.
-Result<void> exportModel(model::Decoder& decoder, const std::filesystem::path& baseFolder,
+Result<void> exportModel(model::LanguageModel& decoder, const std::filesystem::path& baseFolder,
                          const std::filesystem::path& target, const WeightForm& form);
 /// Compares every weight of the folder with what exportModel() was to write, bit by bit; gives
 /// their number. Errors: Internal naming the first weight that differs; those of reading.
-Result<std::int64_t> checkModel(model::Decoder& decoder, const std::filesystem::path& folder,
+Result<std::int64_t> checkModel(model::LanguageModel& decoder, const std::filesystem::path& folder,
                                 tensor::DType type);
 
 /// What a written model may differ from the one in memory.
@@ -72,7 +72,7 @@ struct Answers
     double nll = 0;                 ///< nats over all tokens after the first of each text
     std::int64_t tokens = 0;
 };
-Answers answersOf(model::Decoder& decoder, const std::vector<std::vector<std::int32_t>>& texts);
+Answers answersOf(model::LanguageModel& decoder, const std::vector<std::vector<std::int32_t>>& texts);
 Proof compareAnswers(const Answers& before, const Answers& after, const ProofLimits& limits);
 
 } // namespace fettle::deploy

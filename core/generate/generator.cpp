@@ -23,7 +23,7 @@ struct Stream
 class Group
 {
 public:
-    Group(model::Decoder& model, const text::Tokenizer& tokenizer, const Settings& settings, const PieceSink& sink)
+    Group(model::LanguageModel& model, const text::Tokenizer& tokenizer, const Settings& settings, const PieceSink& sink)
         : m_model(model), m_tokenizer(tokenizer), m_settings(settings), m_sink(sink)
         , m_rng(settings.seed, "sampling")
     {
@@ -141,7 +141,7 @@ private:
         }
     }
 
-    model::Decoder& m_model;
+    model::LanguageModel& m_model;
     const text::Tokenizer& m_tokenizer;
     const Settings& m_settings;
     const PieceSink& m_sink;
@@ -152,7 +152,7 @@ private:
 
 } // namespace
 
-std::vector<Generated> generate(model::Decoder& model, const text::Tokenizer& tokenizer,
+std::vector<Generated> generate(model::LanguageModel& model, const text::Tokenizer& tokenizer,
                                 const std::vector<std::vector<std::int32_t>>& prompts, const Settings& settings,
                                 const PieceSink& sink, const std::function<bool()>& stop, std::int64_t slots)
 {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "model/decoder.h"
+#include "model/language_model.h"
 #include "text/tokenizer.h"
 
 #include <functional>
@@ -33,7 +33,7 @@ using PieceSink = std::function<void(std::size_t stream, const std::string& piec
 /// Continues several prompts together with a key-value cache. Each answer is the one its prompt would
 /// get alone; prompts are taken in groups of `slots`, longest first. Runs on the worker's thread.
 /// Prompts longer than the cache allows are the caller's business.
-std::vector<Generated> generate(model::Decoder& model, const text::Tokenizer& tokenizer,
+std::vector<Generated> generate(model::LanguageModel& model, const text::Tokenizer& tokenizer,
                                 const std::vector<std::vector<std::int32_t>>& prompts, const Settings& settings,
                                 const PieceSink& sink = {}, const std::function<bool()>& stop = {},
                                 std::int64_t slots = 16);

@@ -8,7 +8,7 @@ namespace {
 class FullAttached final : public Attached
 {
 public:
-    explicit FullAttached(model::Decoder& model)
+    explicit FullAttached(model::Model& model)
     {
         for (auto& [name, parameter] : model.parameters()) {
             // Own memory: the file's mapping is shared and must not change.
@@ -49,7 +49,7 @@ public:
         spec.learningRate = 2e-5;
         return spec;
     }
-    Result<std::unique_ptr<Attached>> attach(model::Decoder& model, const ParamValues&, const Rng&) const override
+    Result<std::unique_ptr<Attached>> attach(model::Model& model, const ParamValues&, const Rng&) const override
     {
         return std::unique_ptr<Attached>(new FullAttached(model));
     }

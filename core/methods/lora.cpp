@@ -79,9 +79,9 @@ class LoraAttached final : public Attached
 {
 public:
     LoraAttached(std::vector<std::pair<model::LinearSite*, std::shared_ptr<LoraTerm>>> terms, LoraSettings settings,
-                 std::vector<std::string> siteNames)
+                 std::vector<std::string> siteNames, model::ModelKind kind)
         : m_terms(std::move(terms)), m_settings(std::move(settings)), m_siteNames(std::move(siteNames)),
-          m_transposed(m_terms.front().first->transposed)
+          m_transposed(m_terms.front().first->transposed), m_kind(kind)
     {
         for (auto& [site, term] : m_terms) {
             m_trainable.push_back({site->path + ".lora_A.weight", term->a, true});
@@ -123,12 +123,25 @@ public:
                 {"peft_type", "LORA"},
                 {"r", m_settings.rank},
                 {"target_modules", targetModules()},
-                {"task_type", "CAUSAL_LM"},
+                {"task_type", taskType()},
                 {"use_dora", false},
                 {"use_rslora", false}};
     }
 
 private:
+    /// As PEFT names what models are for.
+    const char* taskType() const
+    {
+        switch (m_kind) {
+        case model::ModelKind::Decoder:
+            return "CAUSAL_LM";
+        case model::ModelKind::EncoderDecoder:
+            return "SEQ_2_SEQ_LM";
+        case model::ModelKind::Encoder:
+            break;
+        }
+        return "FEATURE_EXTRACTION";
+    }
     /// As PEFT reads them: in a list, "all-linear" would be a module's name.
     std::vector<std::string> targetModules() const
     {
@@ -142,6 +155,7 @@ private:
     LoraSettings m_settings;
     std::vector<std::string> m_siteNames;
     bool m_transposed;
+    model::ModelKind m_kind;
 };
 
 /// A matches the whole path or ends it behind a dot, as PEFT matches target_modules.
@@ -151,7 +165,7 @@ bool matches(const std::string& path, const std::string& target)
 }
 
 /// The last parts of the paths, each once: "q_proj".
-std::vector<std::string> siteNames(model::Decoder& model)
+std::vector<std::string> siteNames(model::Model& model)
 {
     std::vector<std::string> names;
     for (const auto* site : model.sites()) {
@@ -179,7 +193,7 @@ class Lora final : public Method
 {
 public:
     MethodSpec spec() const override;
-    Result<std::unique_ptr<Attached>> attach(model::Decoder& model, const ParamValues& values,
+    Result<std::unique_ptr<Attached>> attach(model::Model& model, const ParamValues& values,
                                              const Rng& init) const override;
 };
 
@@ -211,7 +225,7 @@ MethodSpec Lora::spec() const
     return spec;
 }
 
-Result<std::unique_ptr<Attached>> Lora::attach(model::Decoder& model, const ParamValues& values, const Rng& init) const
+Result<std::unique_ptr<Attached>> Lora::attach(model::Model& model, const ParamValues& values, const Rng& init) const
 {
     const LoraSettings settings{values.integer("lora.rank"), values.real("lora.alpha"), values.real("lora.dropout"),
                                 values.list("lora.targets")};
@@ -249,7 +263,7 @@ Result<std::unique_ptr<Attached>> Lora::attach(model::Decoder& model, const Para
     }
     if (terms.empty())
         return Error{ErrorCode::InvalidInput, "no matrix is named", "setting lora.targets", "Name at least one"};
-    return std::unique_ptr<Attached>(new LoraAttached(std::move(terms), settings, siteNames(model)));
+    return std::unique_ptr<Attached>(new LoraAttached(std::move(terms), settings, siteNames(model), model.config.kind));
 }
 
 } // namespace

@@ -3,7 +3,7 @@
 #include "base/param_spec.h"
 #include "base/rng.h"
 #include "methods/specs.h"
-#include "model/decoder.h"
+#include "model/language_model.h"
 
 #include <map>
 #include <memory>
@@ -44,7 +44,7 @@ public:
     virtual MethodSpec spec() const = 0;
     /// Places terms on sites and says which tensors may move; all others stay frozen.
     /// Errors: InvalidInput naming the setting.
-    virtual Result<std::unique_ptr<Attached>> attach(model::Decoder& model, const ParamValues& values,
+    virtual Result<std::unique_ptr<Attached>> attach(model::Model& model, const ParamValues& values,
                                                      const Rng& init) const = 0;
 };
 

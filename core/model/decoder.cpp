@@ -3,6 +3,7 @@
 #include "model/rotary.h"
 #include "tensor/torch_pch.h"
 
+#include <array>
 #include <cmath>
 
 namespace fettle::model {
@@ -22,9 +23,9 @@ struct Turns
 struct Decoder::Pass
 {
     PassContext context;
-    std::vector<std::int64_t> positions;          // of the tokens
-    std::array<std::optional<Turns>, 2> turns;    // of global and of local layers, made when needed
-    tensor::Offsets offsets;                      // of the documents; empty when decoding
+    std::vector<std::int64_t> positions;       // of the tokens
+    std::array<std::optional<Turns>, 2> turns; // of global and of local layers, made when needed
+    tensor::Offsets offsets;                   // of the documents; empty when decoding
     KvCache* cache = nullptr;
     std::span<const std::int64_t> slots;
     bool decoding = false;
@@ -35,15 +36,6 @@ struct Decoder::Heads
 {
     Tensor q, k, v;
 };
-
-void PackedTokens::add(std::span<const std::int32_t> document)
-{
-    for (std::size_t i = 0; i < document.size(); ++i) {
-        ids.push_back(document[i]);
-        positions.push_back(static_cast<std::int64_t>(i));
-    }
-    offsets.push_back(size());
-}
 
 namespace {
 
@@ -66,27 +58,7 @@ Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions,
     return {turns.cosine.to(device), turns.sine.to(device)};
 }
 
-Tensor softcapped(const Tensor& x, double cap)
-{
-    return cap > 0 ? at::tanh(x / cap) * cap : x;
-}
-
 } // namespace
-
-Tensor Decoder::normed(const Norm& norm, const Tensor& x) const
-{
-    if (!norm.weight.defined())
-        return x;
-    switch (config.norm) {
-    case NormKind::Rms:
-        return tensor::rmsNorm(x, norm.weight, config.normEps);
-    case NormKind::RmsPlusOne:
-        return tensor::rmsNorm(x, norm.weight + 1, config.normEps);
-    case NormKind::Layer:
-        break;
-    }
-    return at::layer_norm(x, norm.weight.sizes(), norm.weight, norm.bias, config.normEps);
-}
 
 Decoder::Heads Decoder::project(const Block& block, const Tensor& x, const Pass& pass) const
 {
@@ -106,15 +78,15 @@ Decoder::Heads Decoder::project(const Block& block, const Tensor& x, const Pass&
         heads = {parts[0], parts[1], parts[2]};
     }
     if (config.headNorm == HeadNorm::Whole) {
-        heads.q = normed(block.qNorm, heads.q);
-        heads.k = normed(block.kNorm, heads.k);
+        heads.q = normed(config, block.qNorm, heads.q);
+        heads.k = normed(config, block.kNorm, heads.k);
     }
     heads.q = heads.q.reshape({count, config.heads, dim});
     heads.k = heads.k.reshape({count, config.kvHeads, dim});
     heads.v = heads.v.reshape({count, config.kvHeads, dim});
     if (config.headNorm == HeadNorm::PerHead) {
-        heads.q = normed(block.qNorm, heads.q);
-        heads.k = normed(block.kNorm, heads.k);
+        heads.q = normed(config, block.qNorm, heads.q);
+        heads.k = normed(config, block.kNorm, heads.k);
     }
     return heads;
 }
@@ -135,8 +107,10 @@ void Decoder::turn(Heads& heads, const LayerConfig& layer, Pass& pass) const
             *x = tensor::rope(*x, turns->cosine, turns->sine);
             continue;
         }
-        const auto parts = x->split_with_sizes({config.rotaryDim, config.headDim - config.rotaryDim}, -1);
-        *x = at::cat({tensor::rope(parts[0].contiguous(), turns->cosine, turns->sine), parts[1]}, -1);
+        const auto parts =
+            x->split_with_sizes({config.rotaryDim, config.headDim - config.rotaryDim}, -1);
+        *x = at::cat({tensor::rope(parts[0].contiguous(), turns->cosine, turns->sine), parts[1]},
+                     -1);
     }
 }
 
@@ -173,45 +147,15 @@ Tensor Decoder::attention(const Block& block, std::size_t number, const Tensor& 
     return block.o.forward(mixed.reshape({count, config.heads * config.headDim}), pass.context);
 }
 
-Tensor Decoder::activated(const Tensor& gate, const Tensor& up) const
-{
-    const auto& name = config.activation;
-    if (name == "silu" && up.defined())
-        return tensor::siluGate(gate, up);
-    Tensor out;
-    if (name == "silu")
-        out = at::silu(gate);
-    else if (name == "gelu")
-        out = at::gelu(gate);
-    else if (name == "gelu_tanh")
-        out = at::gelu(gate, "tanh");
-    else if (name == "quick_gelu")
-        out = gate * at::sigmoid(gate * 1.702);
-    else if (name == "relu2")
-        out = at::relu(gate).square();
-    else
-        out = at::relu(gate);
-    return up.defined() ? out * up : out;
-}
-
-Tensor Decoder::feedForward(const Block& block, const Tensor& x, const PassContext& pass) const
-{
-    if (block.gateUp.exists()) {
-        const auto halves = block.gateUp.forward(x, pass).chunk(2, -1);
-        return block.down.forward(activated(halves[0], halves[1]), pass);
-    }
-    const auto up = block.up.forward(x, pass);
-    if (!block.gate.exists())
-        return block.down.forward(activated(up, {}), pass);
-    return block.down.forward(activated(block.gate.forward(x, pass), up), pass);
-}
-
 /// Each token goes to the experts of its largest router probabilities and their outputs are summed
 /// by these. Source: Jiang et al. 2024, "Mixtral of Experts", section 2.1.
 Tensor Decoder::mixture(const Block& block, const Tensor& x, const PassContext& pass) const
 {
     const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    const auto probabilities = at::softmax(block.router.forward(x, pass), -1, wide);
+    const auto routed = block.router.forward(x, pass);
+    if (pass.routerLogits)
+        pass.routerLogits->push_back(routed);
+    const auto probabilities = at::softmax(routed, -1, wide);
     auto [weights, picked] = probabilities.topk(config.experts.perToken, -1); // [T, perToken]
     if (config.experts.normalise)
         weights = weights / weights.sum(-1, /*keepdim=*/true);
@@ -224,8 +168,10 @@ Tensor Decoder::mixture(const Block& block, const Tensor& x, const PassContext& 
         const auto rows = where.select(1, 0), rank = where.select(1, 1);
         const auto& expert = block.experts[e];
         const auto in = x.index_select(0, rows);
-        const auto h = expert.down.forward(
-            activated(expert.gate.forward(in, pass), expert.up.forward(in, pass)), pass);
+        const auto h =
+            expert.down.forward(activated(config.activation, expert.gate.forward(in, pass),
+                                          expert.up.forward(in, pass)),
+                                pass);
         out = out.index_add(0, rows, h * weights.index({rows, rank}).unsqueeze(1));
     }
     return out;
@@ -233,39 +179,37 @@ Tensor Decoder::mixture(const Block& block, const Tensor& x, const PassContext& 
 
 Tensor Decoder::inner(const Block& block, const Tensor& x, const PassContext& pass) const
 {
-    return block.experts.empty() ? feedForward(block, x, pass) : mixture(block, x, pass);
+    return block.experts.empty() ? feedForward(config, block, x, pass) : mixture(block, x, pass);
 }
 
 Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
                     Pass& pass)
 {
-    const auto index = [&](const std::vector<std::int64_t>& values) {
-        return at::tensor(values, at::kLong).to(device());
-    };
     pass.positions = places;
     // The row of the padding token gets no gradient as an input, as in the reference.
     const auto padding = config.padId && *config.padId < config.vocab ? *config.padId : -1;
-    auto h = at::embedding(embedding, index(ids), padding); // [T, hidden]
+    auto h = at::embedding(embedding, indexOf(ids, device()), padding); // [T, hidden]
     if (config.embeddingScale != 1)
         h = h * config.embeddingScale;
     if (config.learnedPositions)
-        h = h + at::embedding(positions, index(places));
+        h = h + at::embedding(positions, indexOf(places, device()));
     const auto add = [&](const Tensor& to, const Tensor& part) {
         return config.residualScale == 1 ? to + part : to + part * config.residualScale;
     };
     for (std::size_t number = 0; number < blocks.size(); ++number) {
         auto& block = blocks[number];
-        const auto n = normed(block.attentionNorm, h);
-        const auto mixed = normed(block.afterAttention, attention(block, number, n, pass));
+        const auto n = normed(config, block.attentionNorm, h);
+        const auto mixed = normed(config, block.afterAttention, attention(block, number, n, pass));
         if (config.parallelBlock) {
-            const auto& in = block.mlpNorm.weight.defined() ? normed(block.mlpNorm, h) : n;
+            const auto& in = block.mlpNorm.weight.defined() ? normed(config, block.mlpNorm, h) : n;
             h = add(add(h, mixed), inner(block, in, pass.context));
             continue;
         }
         h = add(h, mixed);
-        h = add(h, normed(block.afterMlp, inner(block, normed(block.mlpNorm, h), pass.context)));
+        h = add(h, normed(config, block.afterMlp,
+                          inner(block, normed(config, block.mlpNorm, h), pass.context)));
     }
-    return normed(finalNorm, h);
+    return normed(config, finalNorm, h);
 }
 
 Tensor Decoder::hidden(const PackedTokens& tokens, const PassContext& context)
@@ -308,98 +252,31 @@ Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache,
     return h;
 }
 
-Tensor Decoder::logits(const Tensor& rows) const
-{
-    auto out = at::mm(config.logitScale == 1 ? rows : rows * config.logitScale, headWeight.t());
-    if (headBias.defined())
-        out = out + headBias;
-    out = softcapped(out, config.logitSoftcap);
-    return out.scalar_type() == at::kDouble ? out : out.to(at::kFloat);
-}
-
-Tensor Decoder::loss(const Tensor& rows, std::span<const std::int64_t> labels, double scale,
-                     tensor::HeadLossInfo& info) const
-{
-    const tensor::Head head{headWeight, headBias, config.logitSoftcap};
-    return tensor::headLoss(config.logitScale == 1 ? rows : rows * config.logitScale, head, labels,
-                            scale, info);
-}
-
 KvCache Decoder::makeCache(std::int64_t slots, std::int64_t maxLength) const
 {
-    KvCache cache;
-    const auto options = embedding.options().requires_grad(false);
-    for (std::int64_t number = 0; number < config.layers; ++number) {
-        cache.keys.push_back(at::empty({slots, maxLength, config.kvHeads, config.headDim}, options));
-        cache.values.push_back(
-            at::empty({slots, maxLength, config.kvHeads, config.headDim}, options));
-    }
-    cache.lengths.assign(static_cast<std::size_t>(slots), 0);
-    return cache;
+    return cacheFor(config.layers, slots, maxLength);
 }
 
 std::vector<LinearSite*> Decoder::sites()
 {
     std::vector<LinearSite*> all;
-    for (auto& b : blocks) {
-        for (auto* site : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gateUp, &b.down}) {
-            if (site->exists())
-                all.push_back(site);
-        }
-    }
+    for (auto& block : blocks)
+        collectSites(block, all);
     return all;
 }
 
-std::vector<std::pair<std::string, Tensor*>> Decoder::parameters()
+std::vector<NamedTensor> Decoder::parameters()
 {
-    std::vector<std::pair<std::string, Tensor*>> all;
-    const auto add = [&](const std::string& path, Tensor& weight, Tensor* bias) {
-        if (weight.defined())
-            all.emplace_back(path + ".weight", &weight);
-        if (bias && bias->defined())
-            all.emplace_back(path + ".bias", bias);
-    };
-    const auto norm = [&](Norm& n) { add(n.path, n.weight, &n.bias); };
-    const auto linear = [&](LinearSite& s) { add(s.path, s.weight, &s.bias); };
-    add(config.names.embedding, embedding, nullptr);
-    add(config.names.positions, positions, nullptr);
-    for (auto& b : blocks) {
-        norm(b.attentionNorm);
-        for (auto* site : {&b.q, &b.k, &b.v, &b.qkv})
-            linear(*site);
-        norm(b.qNorm);
-        norm(b.kNorm);
-        linear(b.o);
-        norm(b.afterAttention);
-        norm(b.mlpNorm);
-        for (auto* site : {&b.gate, &b.up, &b.gateUp, &b.down, &b.router})
-            linear(*site);
-        for (auto& expert : b.experts) {
-            linear(expert.gate);
-            linear(expert.up);
-            linear(expert.down);
-        }
-        norm(b.afterMlp);
-    }
-    norm(finalNorm);
+    ParameterList list;
+    list.table(config.names.embedding, embedding);
+    list.table(config.names.positions, positions);
+    for (auto& block : blocks)
+        list.block(block);
+    list.norm(finalNorm);
     if (!config.tieEmbeddings)
-        all.emplace_back(config.names.head + ".weight", &headWeight);
-    if (headBias.defined())
-        all.emplace_back(config.names.head + ".bias", &headBias);
-    return all;
-}
-
-void Decoder::tie()
-{
-    if (config.tieEmbeddings)
-        headWeight = embedding;
-}
-
-void Decoder::to(c10::Device target, at::ScalarType dtype)
-{
-    for (auto& [name, parameter] : parameters())
-        *parameter = parameter->to(target, dtype);
-    tie();
+        list.table(config.names.head, headWeight);
+    list.add(config.names.head + ".bias", headBias);
+    return list.take();
 }
 
 } // namespace fettle::model

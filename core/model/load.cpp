@@ -13,12 +13,14 @@ using at::Tensor;
 
 namespace {
 
-/// Fills a decoder weight by weight; the first error stops it.
+/// Fills a model weight by weight; the first error stops it.
 class Loader
 {
 public:
     Loader(const ModelFiles& files, c10::Device device, at::ScalarType dtype)
-        : m_files(files), m_device(device), m_dtype(dtype)
+        : m_files(files)
+        , m_device(device)
+        , m_dtype(dtype)
     {
         for (const auto& file : files.weights().files()) {
             for (const auto& info : file.tensors())
@@ -26,58 +28,78 @@ public:
         }
     }
 
+    /// Undefined where the files have no such weight.
     Tensor take(const std::string& name)
     {
         const auto* info = m_files.find(name);
         if (m_error || !info)
             return {};
-        auto tensor = tensor::tensorOver(*info, m_mappings[name]);
+        const auto& mapping = m_mappings[info->name];
+        auto tensor = tensor::tensorOver(*info, mapping);
         if (!tensor) {
             m_error = tensor.error();
             return {};
         }
-        return tensor->to(m_device, m_dtype);
+        auto loaded = tensor->to(m_device, m_dtype);
+        if (mapping && loaded.data_ptr() != tensor->data_ptr())
+            mapping->forget(info->bytes); // converted: the file's pages would only take room
+        return loaded;
     }
-    void fill(LinearSite& site, std::int64_t layer, const std::string& part, bool bias)
+    Tensor table(const std::string& path)
     {
-        const auto& config = m_files.config();
-        if (part.empty())
-            return;
-        site.path = config.names.inLayer(layer, part);
-        site.layer = layer;
-        site.index = m_nextSite++;
-        site.transposed = config.transposedWeights;
-        site.weight = take(site.path + ".weight");
-        if (bias)
-            site.bias = take(site.path + ".bias");
+        return path.empty() ? Tensor() : take(path + ".weight");
     }
-    void fill(Norm& norm, const std::string& path)
-    {
-        if (path.empty())
-            return;
-        norm.path = path;
-        norm.weight = take(path + ".weight");
-        if (m_files.config().norm == NormKind::Layer)
-            norm.bias = take(path + ".bias");
-    }
-    void fill(Decoder::Block& block, std::int64_t layer);
-    const std::optional<Error>& error() const { return m_error; }
+    void fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer = -1);
+    void fill(Norm& norm, const std::string& path);
+    /// The layers of one stack and its last norm.
+    void fill(std::vector<Block>& blocks, Norm& finalNorm, const WeightNames& names,
+              std::int64_t layers);
+    /// Embedding and head, after everything else.
+    template<class Kind> Result<std::unique_ptr<Kind>> finish(std::unique_ptr<Kind> model);
 
 private:
+    void fill(Block& block, const WeightNames& names, std::int64_t layer);
+    void fillForward(Block& block, const WeightNames& names, std::int64_t layer);
+
     const ModelFiles& m_files;
     c10::Device m_device;
     at::ScalarType m_dtype;
-    std::map<std::string, std::shared_ptr<const void>> m_mappings;
+    std::map<std::string, std::shared_ptr<const MappedFile>> m_mappings; ///< by the name in the files
     std::optional<Error> m_error;
     std::uint64_t m_nextSite = 0;
 };
 
-void Loader::fill(Decoder::Block& block, std::int64_t layer)
+void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer)
+{
+    if (path.empty())
+        return;
+    site.path = path;
+    site.layer = layer;
+    site.index = m_nextSite++;
+    site.transposed = layer >= 0 && m_files.config().transposedWeights;
+    site.weight = take(path + ".weight");
+    if (bias)
+        site.bias = take(path + ".bias");
+}
+
+void Loader::fill(Norm& norm, const std::string& path)
+{
+    if (path.empty())
+        return;
+    norm.path = path;
+    norm.weight = take(path + ".weight");
+    if (m_files.config().norm == NormKind::Layer)
+        norm.bias = take(path + ".bias");
+}
+
+void Loader::fill(Block& block, const WeightNames& names, std::int64_t layer)
 {
     const auto& config = m_files.config();
-    const auto& names = config.names;
     const auto norm = [&](Norm& target, const std::string& part) {
         fill(target, names.inLayer(layer, part));
+    };
+    const auto linear = [&](LinearSite& site, const std::string& part, bool bias) {
+        fill(site, names.inLayer(layer, part), bias, layer);
     };
     norm(block.attentionNorm, names.attentionNorm);
     norm(block.afterAttention, names.afterAttention);
@@ -85,32 +107,75 @@ void Loader::fill(Decoder::Block& block, std::int64_t layer)
     norm(block.afterMlp, names.afterMlp);
     norm(block.qNorm, names.qNorm);
     norm(block.kNorm, names.kNorm);
+    norm(block.globalNorm, names.globalNorm);
     if (config.qkv == QkvForm::Apart) {
-        fill(block.q, layer, names.q, config.attentionBias);
-        fill(block.k, layer, names.k, config.attentionBias);
-        fill(block.v, layer, names.v, config.attentionBias);
+        linear(block.q, names.q, config.attentionBias);
+        linear(block.k, names.k, config.attentionBias);
+        linear(block.v, names.v, config.attentionBias);
     } else {
-        fill(block.qkv, layer, names.qkv, config.attentionBias);
+        linear(block.qkv, names.qkv, config.attentionBias);
     }
-    fill(block.o, layer, names.o, config.outputBias);
-    if (!config.layer[static_cast<std::size_t>(layer)].sparse) {
+    linear(block.o, names.o, config.outputBias);
+    norm(block.crossNorm, names.crossNorm);
+    linear(block.crossQ, names.crossQ, config.attentionBias);
+    linear(block.crossK, names.crossK, config.attentionBias);
+    linear(block.crossV, names.crossV, config.attentionBias);
+    linear(block.crossO, names.crossO, config.outputBias);
+    fillForward(block, names, layer);
+}
+
+void Loader::fillForward(Block& block, const WeightNames& names, std::int64_t layer)
+{
+    const auto& config = m_files.config();
+    const auto linear = [&](LinearSite& site, const std::string& part, bool bias) {
+        fill(site, names.inLayer(layer, part), bias, layer);
+    };
+    const auto index = static_cast<std::size_t>(layer);
+    if (index >= config.layer.size() || !config.layer[index].sparse) {
         if (names.gateUp.empty()) {
-            fill(block.gate, layer, names.gate, config.mlpBias);
-            fill(block.up, layer, names.up, config.mlpBias);
+            linear(block.gate, names.gate, config.mlpBias);
+            linear(block.up, names.up, config.mlpBias);
         } else {
-            fill(block.gateUp, layer, names.gateUp, config.mlpBias);
+            linear(block.gateUp, names.gateUp, config.mlpBias);
         }
-        fill(block.down, layer, names.down, config.mlpBias);
+        linear(block.down, names.down, config.mlpBias);
         return;
     }
-    fill(block.router, layer, names.router, false);
+    linear(block.router, names.router, false);
     block.experts.resize(static_cast<std::size_t>(config.experts.count));
     for (std::size_t e = 0; e < block.experts.size(); ++e) {
-        const auto named = [&](const std::string& part) { return fmt::format(fmt::runtime(part), e); };
-        fill(block.experts[e].gate, layer, named(names.expertGate), false);
-        fill(block.experts[e].up, layer, named(names.expertUp), false);
-        fill(block.experts[e].down, layer, named(names.expertDown), false);
+        const auto named = [&](const std::string& part) {
+            return fmt::format(fmt::runtime(part), e);
+        };
+        linear(block.experts[e].gate, named(names.expertGate), false);
+        linear(block.experts[e].up, named(names.expertUp), false);
+        linear(block.experts[e].down, named(names.expertDown), false);
     }
+}
+
+void Loader::fill(std::vector<Block>& blocks, Norm& finalNorm, const WeightNames& names,
+                  std::int64_t layers)
+{
+    for (std::int64_t i = 0; i < layers; ++i)
+        fill(blocks.emplace_back(), names, i);
+    fill(finalNorm, names.finalNorm);
+}
+
+template<class Kind> Result<std::unique_ptr<Kind>> Loader::finish(std::unique_ptr<Kind> model)
+{
+    const auto& config = m_files.config();
+    model->config = config;
+    model->embedding = table(config.names.embedding);
+    if (!config.tieEmbeddings)
+        model->headWeight = table(config.names.head);
+    if (config.headBias)
+        model->headBias = take(config.names.head + ".bias");
+    if (!config.names.headBias.empty())
+        model->headBias = take(config.names.headBias + ".bias");
+    model->tie();
+    if (m_error)
+        return at(*m_error, m_files.folder().filename().string());
+    return model;
 }
 
 std::uint64_t freeMemory()
@@ -134,35 +199,101 @@ Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype)
     const auto available = freeMemory();
     if (available > 0 && needed > available)
         return Error{ErrorCode::OutOfMemory,
-                     fmt::format("the model needs {} of memory, {} are free", humanBytes(needed), humanBytes(available)),
+                     fmt::format("the model needs {} of memory, {} are free", humanBytes(needed),
+                                 humanBytes(available)),
                      "model", "Close other programs or choose a smaller model"};
     return {};
 }
 
-} // namespace
-
-Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype)
+/// A model of another kind than the caller can use.
+Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* wanted,
+                       at::ScalarType dtype)
 {
     const auto& config = files.config();
-    if (auto fits = checkMemory(config, dtype); !fits)
-        return fits.error();
+    const auto folder = files.folder().filename().string();
+    if (kind != ModelKind::Encoder) {
+        if (auto writes = requireWriter(config, folder); !writes)
+            return writes;
+    }
+    if (config.kind != kind)
+        return Error{
+            ErrorCode::Unsupported,
+            fmt::format("this needs {}, and {} models are of another kind", wanted, config.family),
+            folder, "Choose another model"};
+    return checkMemory(config, dtype);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
+                                             at::ScalarType dtype)
+{
+    if (auto fine = checkKind(files, ModelKind::Decoder, "a decoder", dtype); !fine)
+        return fine.error();
+    const auto& names = files.config().names;
     auto decoder = std::make_unique<Decoder>();
-    decoder->config = config;
     Loader loader(files, device, dtype);
-    decoder->embedding = loader.take(config.names.embedding + ".weight");
-    if (config.learnedPositions)
-        decoder->positions = loader.take(config.names.positions + ".weight");
-    for (std::int64_t i = 0; i < config.layers; ++i)
-        loader.fill(decoder->blocks.emplace_back(), i);
-    loader.fill(decoder->finalNorm, config.names.finalNorm);
-    if (!config.tieEmbeddings)
-        decoder->headWeight = loader.take(config.names.head + ".weight");
-    if (config.headBias)
-        decoder->headBias = loader.take(config.names.head + ".bias");
-    decoder->tie();
-    if (loader.error())
-        return at(*loader.error(), files.folder().filename().string());
-    return decoder;
+    if (files.config().learnedPositions)
+        decoder->positions = loader.table(names.positions);
+    loader.fill(decoder->blocks, decoder->finalNorm, names, files.config().layers);
+    return loader.finish(std::move(decoder));
+}
+
+Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Device device,
+                                             at::ScalarType dtype)
+{
+    if (auto fine = checkKind(files, ModelKind::Encoder, "an encoder", dtype); !fine)
+        return fine.error();
+    const auto& config = files.config();
+    const auto& names = config.names;
+    auto encoder = std::make_unique<Encoder>();
+    Loader loader(files, device, dtype);
+    encoder->positions = loader.table(names.positions);
+    encoder->tokenTypes = loader.table(names.tokenTypes);
+    loader.fill(encoder->embeddingNorm, names.embeddingNorm);
+    Norm none;
+    loader.fill(encoder->blocks, none, names, config.layers);
+    if (config.encoder.pooler)
+        loader.fill(encoder->pooler, names.pooler, true);
+    if (config.encoder.languageHead) {
+        loader.fill(encoder->headDense, names.headDense, true);
+        loader.fill(encoder->headNorm, names.headNorm);
+    }
+    for (const auto& head : config.encoder.heads)
+        encoder->heads.emplace_back(head.name, loader.take(head.name));
+    return loader.finish(std::move(encoder));
+}
+
+Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& files,
+                                                           c10::Device device, at::ScalarType dtype)
+{
+    if (auto fine = checkKind(files, ModelKind::EncoderDecoder, "an encoder-decoder", dtype); !fine)
+        return fine.error();
+    const auto& config = files.config();
+    auto model = std::make_unique<EncoderDecoder>();
+    Loader loader(files, device, dtype);
+    const auto fill = [&](EncoderDecoder::Stack& stack, const WeightNames& names,
+                          std::int64_t layers) {
+        loader.fill(stack.blocks, stack.finalNorm, names, layers);
+        stack.relativeBias = loader.table(names.inLayer(0, names.relativeBias));
+        stack.globalBias = loader.table(names.inLayer(0, names.globalBias));
+    };
+    fill(model->reader, config.names, config.layers);
+    fill(model->writer, config.writer.names, config.writer.layers);
+    return loader.finish(std::move(model));
+}
+
+Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
+                                                         c10::Device device, at::ScalarType dtype)
+{
+    const auto widened = [](auto loaded) -> Result<std::unique_ptr<LanguageModel>> {
+        if (!loaded)
+            return loaded.error();
+        return std::unique_ptr<LanguageModel>(*std::move(loaded));
+    };
+    if (files.config().kind == ModelKind::EncoderDecoder)
+        return widened(loadEncoderDecoder(files, device, dtype));
+    return widened(loadDecoder(files, device, dtype));
 }
 
 } // namespace fettle::model

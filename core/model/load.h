@@ -1,6 +1,8 @@
 #pragma once
 
 #include "model/decoder.h"
+#include "model/encoder.h"
+#include "model/encoder_decoder.h"
 #include "model/import/hf_folder.h"
 
 #include <memory>
@@ -8,9 +10,18 @@
 namespace fettle::model {
 
 /// Builds a decoder from checked files. float32 weights on the processor share the files' mapping
-/// (no copy, pages shared between processes); other types and devices are converted tensor by tensor.
-/// Errors: Unsupported family or position encoding; OutOfMemory before anything is allocated when
-/// the weights do not fit into free memory.
-Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype);
+/// (no copy, pages shared between processes); other types and devices are converted tensor by
+/// tensor. Errors: Unsupported for a model of another kind; OutOfMemory before anything is
+/// allocated when the weights do not fit into free memory.
+Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
+                                             at::ScalarType dtype);
+/// The same for the other kinds.
+Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Device device,
+                                             at::ScalarType dtype);
+Result<std::unique_ptr<EncoderDecoder>>
+loadEncoderDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype);
+/// A model that writes, of either kind. Errors: see requireWriter().
+Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
+                                                         c10::Device device, at::ScalarType dtype);
 
 } // namespace fettle::model

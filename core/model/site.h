@@ -15,6 +15,8 @@ struct PassContext
     bool training = false;         ///< dropout and noise are on
     const Rng* dropout = nullptr;  ///< set when training
     std::uint64_t draw = 0;        ///< differs for every micro-batch of a run
+    /// When set, each layer with experts adds its router's logits [T, experts].
+    std::vector<at::Tensor>* routerLogits = nullptr;
 };
 
 class LinearSite;

@@ -1,12 +1,15 @@
 #include "objectives/objective.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace fettle::objectives {
 
 void Batch::add(std::span<const std::int32_t> ids, std::span<const std::uint8_t> isTrained, std::int64_t row)
 {
-    tokens.add(ids);
+    const auto first = std::ranges::find(isTrained.subspan(ids.empty() ? 0 : 1), 1); // never the first token
+    const bool any = first != isTrained.end();
+    tokens.add(ids, any ? first - isTrained.begin() : -1);
     for (std::size_t i = 0; i < ids.size(); ++i)
         trained.push_back(i > 0 ? isTrained[i] : 0);
     rows.push_back(row);

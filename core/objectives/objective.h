@@ -1,6 +1,6 @@
 #pragma once
 
-#include "model/decoder.h"
+#include "model/language_model.h"
 #include "objectives/specs.h"
 
 #include <map>
@@ -37,7 +37,7 @@ struct Loss
 
 struct TrainContext
 {
-    model::Decoder& policy;
+    model::LanguageModel& policy;
     model::PassContext pass;
 };
 

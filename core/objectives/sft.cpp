@@ -1,3 +1,4 @@
+#include "model/experts.h"
 #include "objectives/objective.h"
 #include "tensor/ops.h"
 #include "tensor/torch_pch.h"
@@ -8,6 +9,7 @@ namespace {
 
 /// Supervised fine-tuning: mean negative log-likelihood of the taught tokens,
 /// loss = sum over taught t of -log p(x_t | x_<t) / taught tokens of the window.
+/// Models with experts whose config.json asks for it (output_router_logits) add their balance loss.
 /// The shift by one happens here and nowhere else. A batch without targets gives exactly 0.
 /// Source: the language-modelling objective (Radford et al. 2018, eq. 1) over answers only.
 class Sft final : public Objective
@@ -49,11 +51,20 @@ public:
             }
         }
         auto& model = context.policy;
-        const auto hidden = model.hidden(batch.tokens, context.pass);                       // [T, hidden]
+        auto pass = context.pass;
+        std::vector<at::Tensor> routed;
+        const auto& experts = model.config.experts;
+        if (pass.training && experts.balance > 0)
+            pass.routerLogits = &routed;
+        const auto hidden = model.hidden(batch.tokens, pass); // [T, hidden]
         const auto picked = hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
         tensor::HeadLossInfo info;
         Loss loss;
         loss.value = model.loss(picked, labels, 1.0 / window.at("tokens"), info);
+        if (!routed.empty()) // of several micro-batches the mean, weighted by what each teaches
+            loss.value = loss.value + model::balanceLoss(routed, experts.perToken) *
+                                          (experts.balance * static_cast<double>(labels.size()) /
+                                           window.at("tokens"));
         loss.sum = info.total();
         loss.weight = static_cast<double>(labels.size());
         loss.correct = info.correct;

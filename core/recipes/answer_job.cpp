@@ -106,6 +106,10 @@ public:
         auto model = ModelShelf::onThisThread().get(*m_workspace, m_model);
         if (!model)
             return at(model.error(), m_model);
+        if ((*model)->encoder.apart)
+            return Error{ErrorCode::Unsupported,
+                         "the model is an encoder-decoder: it answers a text and does not foretell the text itself", m_model,
+                         "Score answers with an evaluation, or choose a decoder"};
         const auto ids = (*model)->encoder.tokenizer->encode(m_text);
         if (ids.size() < 2)
             return Error{ErrorCode::InvalidInput, "the text has fewer than two word pieces, so none can be scored",

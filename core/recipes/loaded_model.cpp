@@ -28,7 +28,7 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     auto chosen = tensor::chooseDevice(device);
     if (!chosen)
         return chosen.error();
-    auto decoder = model::loadDecoder(*files, *chosen, dtypeFor(*chosen));
+    auto decoder = model::loadLanguageModel(*files, *chosen, dtypeFor(*chosen));
     if (!decoder)
         return decoder.error();
     auto loaded = std::make_shared<LoadedModel>();
@@ -95,8 +95,12 @@ Result<Encoder> loadEncoder(const fs::path& folder)
     auto tokenizer = text::Tokenizer::load(folder);
     if (!tokenizer)
         return at(tokenizer.error(), folder.filename().string());
+    auto config = model::readModelConfig(folder);
+    if (!config)
+        return config.error();
     Encoder encoder;
     encoder.tokenizer = *std::move(tokenizer);
+    encoder.apart = config->kind == model::ModelKind::EncoderDecoder;
     auto chatTemplate = text::ChatTemplate::load(folder);
     if (chatTemplate)
         encoder.chatTemplate = *std::move(chatTemplate);

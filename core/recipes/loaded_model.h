@@ -1,7 +1,7 @@
 #pragma once
 
 #include "methods/method.h"
-#include "model/decoder.h"
+#include "model/language_model.h"
 #include "model/import/model_config.h"
 #include "recipes/encode.h"
 #include "store/workspace.h"
@@ -16,7 +16,7 @@ struct LoadedModel
 {
     std::string which;                 ///< as asked for: "smollm2" or "run:12"
     model::ModelConfig config;
-    std::unique_ptr<model::Decoder> decoder;
+    std::unique_ptr<model::LanguageModel> decoder;  ///< an encoder-decoder as well
     std::unique_ptr<methods::Attached> attached;  ///< null for a base model
     std::filesystem::path folder;      ///< of the base model
     Encoder encoder;                   ///< without a dataset's instruction and classes

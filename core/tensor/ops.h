@@ -55,6 +55,30 @@ at::Tensor cachedAttention(const at::Tensor& q, const at::Tensor& keyCache, cons
                            std::span<const std::int64_t> slots, std::span<const std::int64_t> lengths,
                            const AttentionShape& shape);
 
+/// softmax(scale q k^T + bias) v of one document, every query on every key. q [queries, heads,
+/// headDim], k and v [keys, heads, headDim], bias [heads, queries, keys] or undefined; -infinity in
+/// it hides a key. -> [queries, heads, headDim].
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const at::Tensor& bias);
+
+/// attend() for each document of a packed row; queries and keys may be cut differently (cross
+/// attention). Of `bias` [heads, longest, longest] each document takes its first rows and columns.
+at::Tensor documentAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Offsets& queryOffsets,
+                             const Offsets& keyOffsets, double scale, const at::Tensor& bias);
+
+/// Keys that every query of a document sees besides its neighbours. Undefined: none.
+struct SideKeys
+{
+    at::Tensor k, v; ///< [count, heads, headDim]
+    at::Tensor bias; ///< [heads, length, count]
+};
+
+/// Attention of one document in which a query sees keys less than `block` places away, and the side
+/// keys. q, k, v [length, heads, headDim]; bias [heads, block, 3 block] for the distances from a block
+/// to itself and both neighbours. Memory grows with length times block, not with its square.
+/// Source: Guo et al. 2022, "LongT5", section 3.1.
+at::Tensor localAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t block,
+                          const at::Tensor& bias, const SideKeys& side, double scale);
+
 /// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p). The mask is a pure
 /// function of (rng, step, site): a repeated forward draws the same one.
 at::Tensor dropout(const at::Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site);

@@ -35,7 +35,7 @@ void addInterval(Evaluation& e, double weight)
 
 } // namespace
 
-std::optional<Evaluation> evaluate(model::Decoder& model, const objectives::Objective& objective,
+std::optional<Evaluation> evaluate(model::LanguageModel& model, const objectives::Objective& objective,
                                    const std::vector<EncodedRow>& rows, std::int64_t microBatchTokens,
                                    const std::function<bool()>& stop)
 {

@@ -42,7 +42,7 @@ struct Evaluation
     std::vector<std::int64_t> rowWeight;
 };
 /// No gradient, dropout off. `stop` is asked between micro-batches; nothing when it said yes.
-std::optional<Evaluation> evaluate(model::Decoder& model, const objectives::Objective& objective,
+std::optional<Evaluation> evaluate(model::LanguageModel& model, const objectives::Objective& objective,
                                    const std::vector<EncodedRow>& rows, std::int64_t microBatchTokens,
                                    const std::function<bool()>& stop = {});
 
@@ -52,7 +52,7 @@ class Trainer
 public:
     struct Parts
     {
-        model::Decoder& model;
+        model::LanguageModel& model;
         methods::Attached& attached;
         const objectives::Objective& objective;
         std::vector<EncodedRow> trainRows, validationRows;

@@ -1,3 +1,4 @@
 add_fettle_test(test_export_files SOURCES test_export_files.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_import_config SOURCES test_import_config.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_import_model SOURCES test_import_model.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_import_encoders SOURCES test_import_encoders.cpp LINKS fettle_model_import LABEL unit)

@@ -1,7 +1,11 @@
 #include "base/rng.h"
+#include "model/import/hf_folder.h"
 #include "model/import/model_config.h"
+#include "tensor/files/safetensors.h"
 
+#include <QTemporaryDir>
 #include <QtTest>
+#include <algorithm>
 #include <fstream>
 
 using namespace fettle;
@@ -46,6 +50,7 @@ private Q_SLOTS:
     void countsParameters();
     void refuses_data();
     void refuses();
+    void theLanguagePartOfAModelThatReadsPictures();
     void foldersWithoutConfig();
     void mutationsNeverCrash();
 };
@@ -246,6 +251,58 @@ void TestImportConfig::refuses()
     QVERIFY2(QString::fromStdString(config.error().what).contains(words),
              config.error().what.c_str());
     QVERIFY(!config.error().where.empty() && !config.error().remedy.empty());
+}
+
+void TestImportConfig::theLanguagePartOfAModelThatReadsPictures()
+{
+    // As published for the 4B size: what equals the defaults is left out.
+    const auto four = parsed(Json::parse(R"({"model_type":"gemma3","eos_token_id":[1,106],
+        "text_config":{"hidden_size":2560,"intermediate_size":10240,"model_type":"gemma3_text",
+        "num_hidden_layers":34,"rope_scaling":{"factor":8.0,"rope_type":"linear"},
+        "sliding_window":1024},"vision_config":{"hidden_size":1152}})"));
+    QVERIFY2(four, four ? "" : four.error().sentence().c_str());
+    QCOMPARE(four->family, std::string("gemma3_text"));
+    QCOMPARE(four->vocab, 262208);
+    QCOMPARE(four->heads, 8);
+    QCOMPARE(four->kvHeads, 4);
+    QCOMPARE(four->headDim, 256);
+    QCOMPARE(four->eosIds, (std::vector<std::int32_t>{1, 106}));
+    QVERIFY(four->tieEmbeddings && four->wrapped);
+    QCOMPARE(four->layer[0].window, 1024);
+    QCOMPARE(four->layer[5].window, 0);
+    QCOMPARE(four->raw["model_type"], "gemma3_text");
+
+    // The weights of such a folder, as old and as new versions name them.
+    const auto small =
+        std::filesystem::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families/gemma3_text";
+    const auto plain = tensor::SafetensorsFile::open(small / "model.safetensors").value();
+    const Json wrapper{{"model_type", "gemma3"},
+                       {"text_config", readJsonFile(small / "config.json").value()}};
+    for (const bool old : {true, false}) {
+        QTemporaryDir temporary;
+        const std::filesystem::path folder(temporary.path().toStdString());
+        std::vector<tensor::TensorToWrite> weights;
+        for (const auto& info : plain.tensors()) {
+            const auto name =
+                old ? "language_model." + info.name : "model.language_model." + info.name.substr(6);
+            weights.push_back(
+                {{name, info.dtype, info.shape}, info.bytes.data(), info.bytes.size()});
+        }
+        const float pixel = 1;
+        weights.push_back(
+            {{"vision_tower.x.weight", tensor::DType::F32, {1}}, &pixel, sizeof(pixel)});
+        QVERIFY(tensor::writeSafetensors(folder / "model.safetensors", weights));
+        std::ofstream(folder / "config.json") << wrapper.dump();
+        const auto files = ModelFiles::open(folder);
+        QVERIFY2(files, files ? "" : files.error().sentence().c_str());
+        for (const auto& info : plain.tensors()) {
+            const auto* found = files->find(info.name);
+            QVERIFY2(found, info.name.c_str());
+            QVERIFY(std::ranges::equal(found->bytes, info.bytes));
+        }
+        QCOMPARE(files->warnings().size(), 1U);
+        QVERIFY(files->warnings()[0].find("pictures") != std::string::npos);
+    }
 }
 
 void TestImportConfig::foldersWithoutConfig()

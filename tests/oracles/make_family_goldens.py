@@ -134,6 +134,15 @@ def greedy(model, ids, count, cached):
     return out[len(ids):]
 
 
+def balance(model, config, ids):
+    """The balance loss of models with experts, and what it does to the routers."""
+    model.zero_grad()
+    value = model(ids, labels=ids, output_router_logits=True).aux_loss
+    value.backward()
+    routers = {k: v for k, v in gradients(model, config).items() if k.endswith("gate.weight")}
+    return {"value": float(value.detach()), "gradients": routers}
+
+
 def make(name):
     kind, arguments = CASES[name]
     config = getattr(transformers, kind)(**arguments)
@@ -154,6 +163,8 @@ def make(name):
     loss.backward()
     result = {"logits": rows(logits.detach().tolist(), (0, 5, 7, 15)), "second": rows(left_padded(model).tolist(), (0, 5)),
               "loss": float(loss.detach()), "greedy": greedy(model, FIRST, 8, cached=name == "llama_dynamic"), "gradients": gradients(model, config)}
+    if hasattr(config, "router_aux_loss_coef"):
+        result["balance"] = balance(model, config, ids)
     # Loaded anew: dynamic frequencies remember the longest text that was seen.
     wide = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", experts_implementation="eager",
                                                 dtype=torch.float64).eval()

@@ -8,15 +8,32 @@ namespace fettle::model {
 namespace {
 
 constexpr Family kFamilies[] = {
-    {"llama", readLlama},         {"mistral", readMistral},
-    {"mixtral", readMixtral},     {"smollm3", readSmollm3},
-    {"qwen2", readQwen2},         {"qwen3", readQwen3},
-    {"qwen3_moe", readQwen3Moe},  {"gemma", readGemma},
-    {"gemma2", readGemma2},       {"gemma3_text", readGemma3},
-    {"phi", readPhi},             {"phi3", readPhi3},
-    {"gpt2", readGpt2},           {"gpt_bigcode", readGptBigcode},
-    {"gpt_neo", readGptNeo},      {"gpt_neox", readGptNeox},
-    {"olmo2", readOlmo2},         {"granite", readGranite},
+    {"llama", readLlama},
+    {"mistral", readMistral},
+    {"mixtral", readMixtral},
+    {"smollm3", readSmollm3},
+    {"qwen2", readQwen2},
+    {"qwen3", readQwen3},
+    {"qwen3_moe", readQwen3Moe},
+    {"gemma", readGemma},
+    {"gemma2", readGemma2},
+    {"gemma3_text", readGemma3},
+    {"phi", readPhi},
+    {"phi3", readPhi3},
+    {"gpt2", readGpt2},
+    {"gpt_bigcode", readGptBigcode},
+    {"gpt_neo", readGptNeo},
+    {"gpt_neox", readGptNeox},
+    {"olmo2", readOlmo2},
+    {"granite", readGranite},
+    {"bert", readBert},
+    {"roberta", readRoberta},
+    {"xlm-roberta", readRoberta},
+    {"camembert", readRoberta},
+    {"distilbert", readDistilbert},
+    {"t5", readT5},
+    {"mt5", readMt5},
+    {"longt5", readLongt5},
 };
 
 std::size_t editDistance(std::string_view a, std::string_view b)
@@ -47,9 +64,9 @@ const Family* findFamily(std::string_view type)
 
 std::string_view nearestFamily(std::string_view type)
 {
-    return std::ranges::min_element(kFamilies, {}, [&](const Family& family) {
-               return editDistance(type, family.type);
-           })->type;
+    return std::ranges::min_element(
+               kFamilies, {}, [&](const Family& family) { return editDistance(type, family.type); })
+        ->type;
 }
 
 } // namespace fettle::model

@@ -7,7 +7,7 @@
 
 namespace fettle::model {
 
-/// A family of published decoders: how its config.json is read and its weights are called.
+/// A family of published models: how its config.json is read and its weights are called.
 /// A new family is one file with such a description and one line in families.cpp.
 struct Family
 {
@@ -32,8 +32,9 @@ struct ShapeKeys
     const char* heads = "num_attention_heads";
     const char* kvHeads = "num_key_value_heads";
     const char* positions = "max_position_embeddings";
-    const char* activation = "hidden_act";
+    const char* activation = "hidden_act"; ///< nullptr: the family reads it itself
     const char* defaultActivation = "silu";
+    const char* headDim = "head_dim";
     std::int64_t defaultPositions = 2048;
     std::int64_t defaultKvHeads = 0;    ///< 0: as many as heads, where the key is absent
     std::int64_t defaultHeadDim = 0;    ///< 0: hidden / heads
@@ -41,7 +42,12 @@ struct ShapeKeys
 };
 void readShape(ConfigReader& reader, ModelConfig& config, const ShapeKeys& keys);
 
-/// Rotary settings from rope_parameters or rope_scaling; `partial` families turn a part of each head.
+/// The activation of the feed-forward part by its published `name`; `key` is where that stood.
+void setActivation(ConfigReader& reader, ModelConfig& config, const char* key,
+                   const std::string& name);
+
+/// Rotary settings from rope_parameters or rope_scaling; `partial` families turn a part of each
+/// head.
 void readRope(ConfigReader& reader, ModelConfig& config, double defaultTheta, bool partial = false,
               double defaultPart = 1);
 /// rms_norm_eps.
@@ -49,6 +55,8 @@ void readRmsNorm(ConfigReader& reader, ModelConfig& config, double fallback);
 void readLayerNorm(ConfigReader& reader, ModelConfig& config, const char* key);
 /// layer_types gives `window` to its sliding layers. False without the key.
 bool readLayerTypes(ConfigReader& reader, ModelConfig& config, std::int64_t window);
+/// router_aux_loss_coef, which counts in training when output_router_logits is set.
+void readBalance(ConfigReader& reader, ModelConfig& config);
 
 void readLlama(ConfigReader& reader, ModelConfig& config);
 void readMistral(ConfigReader& reader, ModelConfig& config);
@@ -68,5 +76,11 @@ void readGptNeo(ConfigReader& reader, ModelConfig& config);
 void readGptNeox(ConfigReader& reader, ModelConfig& config);
 void readOlmo2(ConfigReader& reader, ModelConfig& config);
 void readGranite(ConfigReader& reader, ModelConfig& config);
+void readBert(ConfigReader& reader, ModelConfig& config);
+void readRoberta(ConfigReader& reader, ModelConfig& config);
+void readDistilbert(ConfigReader& reader, ModelConfig& config);
+void readT5(ConfigReader& reader, ModelConfig& config);
+void readMt5(ConfigReader& reader, ModelConfig& config);
+void readLongt5(ConfigReader& reader, ModelConfig& config);
 
 } // namespace fettle::model

@@ -36,6 +36,7 @@ void readMixtral(ConfigReader& reader, ModelConfig& config)
     config.experts.count = reader.integer("num_local_experts", 1, 4096, 8);
     config.experts.perToken = reader.integer("num_experts_per_tok", 1, config.experts.count, 2);
     config.experts.intermediate = config.intermediate;
+    readBalance(reader, config);
     config.names.router = "block_sparse_moe.gate";
     config.names.expertGate = "block_sparse_moe.experts.{}.w1";
     config.names.expertUp = "block_sparse_moe.experts.{}.w3";

@@ -63,6 +63,7 @@ void readQwen3Moe(ConfigReader& reader, ModelConfig& config)
     experts.perToken = reader.integer("num_experts_per_tok", 1, experts.count, 8);
     experts.intermediate = reader.integer("moe_intermediate_size", 1, 1 << 24, 768);
     experts.normalise = reader.flag("norm_topk_prob", false);
+    readBalance(reader, config);
     config.names.router = "mlp.gate";
     config.names.expertGate = "mlp.experts.{}.gate_proj";
     config.names.expertUp = "mlp.experts.{}.up_proj";

@@ -1,4 +1,5 @@
 // Keys of config.json that many families share.
+#include "base/text.h"
 #include "model/architectures/family.h"
 
 #include <algorithm>
@@ -27,7 +28,8 @@ std::string_view activationOf(const std::string& name)
         {"relu", "relu"},
         {"relu2", "relu2"},
         {"relu_squared", "relu2"}};
-    const auto* found = std::ranges::find(kNames, name, [](const auto& each) { return each.first; });
+    const auto* found =
+        std::ranges::find(kNames, name, [](const auto& each) { return each.first; });
     return found == std::end(kNames) ? std::string_view() : found->second;
 }
 
@@ -47,7 +49,8 @@ Json ropeObject(const Json& config)
 
 double yarnAttention(ConfigReader& rope, double factor)
 {
-    const double some = rope.real("mscale", 0, 1e6, 0), all = rope.real("mscale_all_dim", 0, 1e6, 0);
+    const double some = rope.real("mscale", 0, 1e6, 0),
+                 all = rope.real("mscale_all_dim", 0, 1e6, 0);
     if (some == 0 || all == 0)
         return 0;
     const auto gain = [&](double scale) {
@@ -83,7 +86,8 @@ void readLongrope(ConfigReader& rope, RopeScaling& scaling, std::int64_t pairs)
     scaling.longFactors = rope.reals("long_factor", kMaxWidth);
     const auto count = static_cast<std::size_t>(pairs);
     if (scaling.shortFactors.size() != count || scaling.longFactors.size() != count)
-        rope.refuse(fmt::format("'short_factor' and 'long_factor' must have {} numbers each", pairs));
+        rope.refuse(
+            fmt::format("'short_factor' and 'long_factor' must have {} numbers each", pairs));
 }
 
 void readScaling(ConfigReader& reader, ConfigReader& rope, ModelConfig& config)
@@ -97,7 +101,7 @@ void readScaling(ConfigReader& reader, ConfigReader& rope, ModelConfig& config)
     const std::array<std::string_view, 6> known{"default", "linear", "dynamic",
                                                 "llama3",  "yarn",   "longrope"};
     if (std::ranges::find(known, scaling.type) == known.end())
-        rope.refuse(fmt::format("the rotary type '{}' is not known", scaling.type.substr(0, 60)),
+        rope.refuse(fmt::format("the rotary type '{}' is not known", quotable(scaling.type, 60)),
                     ErrorCode::Unsupported);
     const bool needsFactor = scaling.type != "default" && scaling.type != "longrope";
     scaling.factor = rope.real("factor", 1, 1e6, needsFactor ? std::nullopt : std::optional(1.0));
@@ -115,6 +119,16 @@ void readScaling(ConfigReader& reader, ConfigReader& rope, ModelConfig& config)
 
 } // namespace
 
+void setActivation(ConfigReader& reader, ModelConfig& config, const char* key,
+                   const std::string& name)
+{
+    config.activation = activationOf(name);
+    if (config.activation.empty())
+        reader.refuse(fmt::format("the activation '{}' is not supported", quotable(name, 60)),
+                      ErrorCode::Unsupported,
+                      fmt::format("Choose a model with '{}' silu, gelu or relu", key));
+}
+
 void readShape(ConfigReader& reader, ModelConfig& config, const ShapeKeys& keys)
 {
     config.layers = reader.integer(keys.layers, 1, kMaxLayers);
@@ -126,27 +140,24 @@ void readShape(ConfigReader& reader, ModelConfig& config, const ShapeKeys& keys)
     config.heads = reader.integer(keys.heads, 1, kMaxHeads);
     // transformers: absent means the class's default, null means as many as there are heads.
     const bool byDefault = keys.defaultKvHeads > 0 && !reader.object().contains(keys.kvHeads);
-    config.kvHeads = reader.integer(keys.kvHeads, 1, kMaxHeads,
-                                    byDefault ? keys.defaultKvHeads : config.heads);
+    config.kvHeads =
+        reader.integer(keys.kvHeads, 1, kMaxHeads, byDefault ? keys.defaultKvHeads : config.heads);
     config.vocab = reader.integer("vocab_size", 1, kMaxVocab);
     config.maxPositions = reader.integer(keys.positions, 1, kMaxPositions, keys.defaultPositions);
-    const std::string activation = reader.text(keys.activation, keys.defaultActivation);
-    config.activation = activationOf(activation);
-    if (config.activation.empty())
-        reader.refuse(fmt::format("the activation '{}' is not supported", activation.substr(0, 60)),
-                      ErrorCode::Unsupported,
-                      fmt::format("Choose a model with '{}' silu, gelu or relu", keys.activation));
+    if (keys.activation)
+        setActivation(reader, config, keys.activation,
+                      reader.text(keys.activation, keys.defaultActivation));
     if (reader.problem())
         return;
     config.layer.assign(static_cast<std::size_t>(config.layers), {});
-    const bool given = reader.has("head_dim") || keys.defaultHeadDim > 0;
+    const bool given = reader.has(keys.headDim) || keys.defaultHeadDim > 0;
     if (!given && config.hidden % config.heads != 0)
         reader.refuse(fmt::format("'{}' {} is not a multiple of '{}' {}", keys.hidden,
                                   config.hidden, keys.heads, config.heads));
-    const auto usualDim = keys.defaultHeadDim > 0 && !reader.object().contains("head_dim")
+    const auto usualDim = keys.defaultHeadDim > 0 && !reader.object().contains(keys.headDim)
                               ? keys.defaultHeadDim
                               : std::max<std::int64_t>(1, config.hidden / config.heads);
-    config.headDim = reader.integer("head_dim", 1, kMaxWidth, usualDim);
+    config.headDim = reader.integer(keys.headDim, 1, kMaxWidth, usualDim);
     if (config.heads % config.kvHeads != 0)
         reader.refuse(fmt::format("'{}' {} is not a multiple of '{}' {}", keys.heads, config.heads,
                                   keys.kvHeads, config.kvHeads));
@@ -169,8 +180,8 @@ void readRope(ConfigReader& reader, ModelConfig& config, double defaultTheta, bo
                     ErrorCode::Unsupported);
     config.rotaryDim = static_cast<std::int64_t>(static_cast<double>(config.headDim) * part);
     if (config.rotaryDim % 2 != 0)
-        rope.refuse(fmt::format("the head size {} must be even for rotary positions",
-                                config.rotaryDim));
+        rope.refuse(
+            fmt::format("the head size {} must be even for rotary positions", config.rotaryDim));
     readScaling(reader, rope, config);
     if (rope.problem())
         reader.refuse(rope.problem()->what, rope.problem()->code, rope.problem()->remedy);
@@ -186,6 +197,12 @@ void readLayerNorm(ConfigReader& reader, ModelConfig& config, const char* key)
 {
     config.norm = NormKind::Layer;
     config.normEps = reader.real(key, 0, 1, 1e-5);
+}
+
+void readBalance(ConfigReader& reader, ModelConfig& config)
+{
+    const double weight = reader.real("router_aux_loss_coef", 0, 1000, 0.001);
+    config.experts.balance = reader.flag("output_router_logits", false) ? weight : 0;
 }
 
 bool readLayerTypes(ConfigReader& reader, ModelConfig& config, std::int64_t window)

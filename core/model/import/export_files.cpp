@@ -92,7 +92,9 @@ Result<std::string> configFor(const fs::path& base, const std::vector<tensor::Te
     bool ownHead = false;
     for (const auto& item : plan)
         ownHead = ownHead || item.name == parsed->names.head + ".weight";
-    config["tie_word_embeddings"] = !ownHead;
+    // In files of t5 the key says as well whether states are scaled, so it stays as it was.
+    if (parsed->kind != ModelKind::EncoderDecoder)
+        config["tie_word_embeddings"] = !ownHead;
     const std::string type = plan.empty() ? "float32" : torchName(plan.front().dtype);
     config["torch_dtype"] = type; // for older readers
     config["dtype"] = type;

@@ -1,6 +1,7 @@
 #include "model/import/hf_folder.h"
 
 #include "base/sha256.h"
+#include "model/import/stored_names.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -24,7 +25,9 @@ bool isFloat(DType type)
 bool isKnownBuffer(const std::string& name)
 {
     return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.bias") ||
-           name.ends_with(".masked_bias") || name.ends_with(".attention.bias");
+           name.ends_with(".masked_bias") || name.ends_with(".attention.bias") ||
+           name.ends_with("position_ids") ||
+           name.ends_with(".EncDecAttention.relative_attention_bias.weight");
 }
 
 /// "a, b and 12 more".
@@ -60,21 +63,26 @@ Result<ModelFiles> ModelFiles::open(const std::filesystem::path& folder)
 
 const tensor::TensorInfo* ModelFiles::find(const std::string& name) const
 {
-    const auto* found = m_weights.find(name);
-    const auto& prefix = m_config.names.prefix;
-    if (found || prefix.empty() || !name.starts_with(prefix))
-        return found;
-    return m_weights.find(name.substr(prefix.size()));
+    for (const auto& stored : storedNames(m_config, name)) {
+        if (const auto* found = m_weights.find(stored))
+            return found;
+    }
+    return nullptr;
 }
 
 Result<void> ModelFiles::checkWeights()
 {
-    const std::string head = m_config.names.head + ".weight";
-    if (!m_config.tieEmbeddings && !find(head)) {
-        m_config.tieEmbeddings = true;
-        m_warnings.push_back(fmt::format(
-            "there is no {}: the embedding table is used as the output head", head));
-    }
+    const StoredWeights stored{[this](const std::string& name) {
+                                   const auto* found = find(name);
+                                   return found ? &found->shape : nullptr;
+                               },
+                               [this](const std::string& a, const std::string& b) {
+                                   const auto *x = find(a), *y = find(b);
+                                   return x->dtype == y->dtype &&
+                                          std::ranges::equal(x->bytes, y->bytes);
+                               }};
+    for (auto& note : completeFromWeights(m_config, stored))
+        m_warnings.push_back(std::move(note));
     const auto expected = expectedWeights(m_config);
     std::vector<std::string> missing;
     for (const auto& weight : expected) {
@@ -107,18 +115,28 @@ Result<void> ModelFiles::checkWeights()
 
 void ModelFiles::noteExtras(const std::vector<WeightShape>& expected)
 {
-    const auto& prefix = m_config.names.prefix;
-    std::set<std::string> known{m_config.names.head + ".weight"}; // some write it for tied models
-    for (const auto& weight : expected) {
-        known.insert(weight.name);
-        if (!prefix.empty() && weight.name.starts_with(prefix))
-            known.insert(weight.name.substr(prefix.size()));
-    }
+    std::set<std::string> known;
+    const auto know = [&](const std::string& name) {
+        for (auto& stored : storedNames(m_config, name))
+            known.insert(std::move(stored));
+    };
+    know(m_config.names.head + ".weight"); // some write it for tied models
+    for (const auto& weight : expected)
+        know(weight.name);
     std::vector<std::string> extra;
+    bool pictures = false;
     for (const auto* tensor : m_weights.tensors()) {
-        if (!known.contains(tensor->name) && !isKnownBuffer(tensor->name))
-            extra.push_back(tensor->name);
+        const auto& name = tensor->name;
+        if (known.contains(name) || isKnownBuffer(name))
+            continue;
+        if (m_config.wrapped && (name.find("vision_tower.") != std::string::npos ||
+                                 name.find("multi_modal_projector.") != std::string::npos))
+            pictures = true;
+        else
+            extra.push_back(name);
     }
+    if (pictures)
+        m_warnings.push_back("only the language part is used; the part that reads pictures is not");
     if (!extra.empty())
         m_warnings.push_back(
             fmt::format("{} weights are not used: {}", extra.size(), listed(extra)));

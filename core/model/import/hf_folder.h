@@ -18,7 +18,7 @@ public:
     const ModelConfig& config() const { return m_config; }
     const std::filesystem::path& folder() const { return m_folder; }
     /// The weight, or nullptr. Bytes live as long as this object.
-    /// Found with and without the family's prefix ("transformer.").
+    /// Found under each of its storedNames().
     const tensor::TensorInfo* find(const std::string& name) const;
     const tensor::WeightFiles& weights() const { return m_weights; }
     /// Oddities that do no harm, such as unused weights; one sentence each.

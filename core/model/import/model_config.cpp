@@ -1,10 +1,13 @@
 #include "model/import/model_config.h"
 
+#include "base/checked.h"
+#include "base/text.h"
 #include "model/architectures/family.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 namespace fettle::model {
 
@@ -30,7 +33,7 @@ const Family* readFamily(ConfigReader& reader)
     if (!family)
         reader.refuse(
             fmt::format("the model family '{}' is not known here; the nearest known one is '{}'",
-                        type.substr(0, 60), nearestFamily(type.substr(0, 60))),
+                        quotable(type, 60), nearestFamily(std::string_view(type).substr(0, 60))),
             ErrorCode::Unsupported, "Choose a model of a known family, such as llama or qwen3");
     return family;
 }
@@ -51,101 +54,46 @@ void readTokens(ConfigReader& reader, ConfigReader& generation, ModelConfig& con
     }
 }
 
-/// Collects the weights of one model in the order of its layers.
-class WeightList
+/// The language part of a model that reads pictures too, as a configuration of its own: what
+/// transformers calls the text model. Nothing for other models.
+std::optional<Json> languagePart(const Json& json)
 {
-public:
-    explicit WeightList(const ModelConfig& config)
-        : m_config(config)
-    {
+    const auto type = json.find("model_type");
+    const auto text = json.find("text_config");
+    if (type == json.end() || *type != "gemma3" || text == json.end() || !text->is_object())
+        return std::nullopt;
+    // Files leave out what equals the defaults of the reference.
+    Json part = {{"vocab_size", 262208},       {"hidden_size", 2304},
+                 {"intermediate_size", 9216},  {"num_hidden_layers", 26},
+                 {"num_attention_heads", 8},   {"num_key_value_heads", 4},
+                 {"head_dim", 256},            {"max_position_embeddings", 131072},
+                 {"tie_word_embeddings", json.value("tie_word_embeddings", Json(true))}};
+    part.update(*text);
+    part["model_type"] = "gemma3_text";
+    part["architectures"] = {"Gemma3ForCausalLM"};
+    for (const char* key : {"eos_token_id", "bos_token_id", "pad_token_id", "quantization_config",
+                            "dtype", "torch_dtype"}) {
+        if (!part.contains(key) && json.contains(key))
+            part[key] = json[key];
     }
+    return part;
+}
 
-    void table(const std::string& name, std::int64_t rows, std::int64_t columns)
-    {
-        m_weights.push_back({name + ".weight", {rows, columns}});
+/// Numbers that are possible alone and not together: sizes that pass 64 bits, and a table of weights
+/// that would fill the memory before a file is opened.
+void checkTogether(ConfigReader& reader, const ModelConfig& config)
+{
+    constexpr std::uint64_t kMaxWide = 1u << 24, kMaxParts = 100'000;
+    const auto number = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    for (const auto heads : {config.heads, config.kvHeads}) {
+        if (!(Checked(number(heads)) * number(config.headDim)).within(kMaxWide))
+            reader.refuse(fmt::format("{} heads of {} values are together wider than {}", heads,
+                                      config.headDim, kMaxWide));
     }
-    void norm(const std::string& name, std::int64_t size)
-    {
-        if (name.empty())
-            return;
-        m_weights.push_back({name + ".weight", {size}});
-        if (m_config.norm == NormKind::Layer)
-            m_weights.push_back({name + ".bias", {size}});
-    }
-    void linear(const std::string& name, std::int64_t out, std::int64_t in, bool bias,
-                bool site = true)
-    {
-        std::vector<std::int64_t> shape{out, in};
-        if (m_config.transposedWeights)
-            std::swap(shape[0], shape[1]);
-        m_weights.push_back({name + ".weight", shape, site});
-        if (bias)
-            m_weights.push_back({name + ".bias", {out}});
-    }
-    void attention(std::int64_t number)
-    {
-        const auto& c = m_config;
-        const auto at = [&](const std::string& part) { return c.names.inLayer(number, part); };
-        const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
-        if (c.qkv == QkvForm::Apart) {
-            linear(at(c.names.q), queries, c.hidden, c.attentionBias);
-            linear(at(c.names.k), keys, c.hidden, c.attentionBias);
-            linear(at(c.names.v), keys, c.hidden, c.attentionBias);
-        } else {
-            linear(at(c.names.qkv), queries + 2 * keys, c.hidden, c.attentionBias);
-        }
-        if (c.headNorm != HeadNorm::None) {
-            const bool whole = c.headNorm == HeadNorm::Whole;
-            norm(at(c.names.qNorm), whole ? queries : c.headDim);
-            norm(at(c.names.kNorm), whole ? keys : c.headDim);
-        }
-        linear(at(c.names.o), c.hidden, queries, c.outputBias);
-    }
-    void feedForward(std::int64_t number)
-    {
-        const auto& c = m_config;
-        const auto at = [&](const std::string& part) { return c.names.inLayer(number, part); };
-        if (!c.names.gateUp.empty()) {
-            linear(at(c.names.gateUp), 2 * c.intermediate, c.hidden, c.mlpBias);
-        } else {
-            if (c.gated())
-                linear(at(c.names.gate), c.intermediate, c.hidden, c.mlpBias);
-            linear(at(c.names.up), c.intermediate, c.hidden, c.mlpBias);
-        }
-        linear(at(c.names.down), c.hidden, c.intermediate, c.mlpBias);
-    }
-    void experts(std::int64_t number)
-    {
-        const auto& c = m_config;
-        linear(c.names.inLayer(number, c.names.router), c.experts.count, c.hidden, false, false);
-        for (std::int64_t e = 0; e < c.experts.count; ++e) {
-            const auto at = [&](const std::string& part) {
-                return c.names.inLayer(number, fmt::format(fmt::runtime(part), e));
-            };
-            linear(at(c.names.expertGate), c.experts.intermediate, c.hidden, false, false);
-            linear(at(c.names.expertUp), c.experts.intermediate, c.hidden, false, false);
-            linear(at(c.names.expertDown), c.hidden, c.experts.intermediate, false, false);
-        }
-    }
-    void layer(std::int64_t number)
-    {
-        const auto& names = m_config.names;
-        norm(names.inLayer(number, names.attentionNorm), m_config.hidden);
-        attention(number);
-        norm(names.inLayer(number, names.afterAttention), m_config.hidden);
-        norm(names.inLayer(number, names.mlpNorm), m_config.hidden);
-        if (m_config.layer[static_cast<std::size_t>(number)].sparse)
-            experts(number);
-        else
-            feedForward(number);
-        norm(names.inLayer(number, names.afterMlp), m_config.hidden);
-    }
-    std::vector<WeightShape> take() { return std::move(m_weights); }
-
-private:
-    const ModelConfig& m_config;
-    std::vector<WeightShape> m_weights;
-};
+    if (!(Checked(number(config.layers)) * number(config.experts.count)).within(kMaxParts))
+        reader.refuse(fmt::format("{} layers of {} experts are more than {} parts", config.layers,
+                                  config.experts.count, kMaxParts));
+}
 
 } // namespace
 
@@ -168,7 +116,9 @@ Result<ModelConfig> parseModelConfig(const Json& json, const Json& generationJso
     if (!json.is_object())
         return Error{ErrorCode::InvalidInput, "the configuration is not a JSON object", where,
                      "Fetch the model's folder again"};
-    ConfigReader reader(json, where);
+    const auto part = languagePart(json);
+    const Json& own = part ? *part : json;
+    ConfigReader reader(own, where);
     ConfigReader generation(generationJson.is_object() ? generationJson : empty,
                             "generation_config.json");
     if (reader.has("quantization_config"))
@@ -179,8 +129,10 @@ Result<ModelConfig> parseModelConfig(const Json& json, const Json& generationJso
     if (reader.problem())
         return *reader.problem();
     config.family = family->type;
-    config.raw = json;
+    config.raw = own;
+    config.wrapped = part.has_value();
     family->read(reader, config);
+    checkTogether(reader, config);
     config.tieEmbeddings = reader.flag("tie_word_embeddings", config.tieEmbeddings);
     readTokens(reader, generation, config);
     if (reader.problem())
@@ -210,33 +162,16 @@ Result<ModelConfig> readModelConfig(const fs::path& folder)
     return parseModelConfig(*config, generation, path.string());
 }
 
-std::vector<WeightShape> expectedWeights(const ModelConfig& config)
+Result<void> requireWriter(const ModelConfig& config, const std::string& where)
 {
-    WeightList list(config);
-    list.table(config.names.embedding, config.vocab, config.hidden);
-    if (config.learnedPositions)
-        list.table(config.names.positions, config.maxPositions, config.hidden);
-    for (std::int64_t number = 0; number < config.layers; ++number)
-        list.layer(number);
-    list.norm(config.names.finalNorm, config.hidden);
-    auto weights = list.take();
-    if (!config.tieEmbeddings)
-        weights.push_back({config.names.head + ".weight", {config.vocab, config.hidden}});
-    if (config.headBias)
-        weights.push_back({config.names.head + ".bias", {config.vocab}});
-    return weights;
-}
-
-std::int64_t ModelConfig::parameters() const
-{
-    std::int64_t total = 0;
-    for (const auto& weight : expectedWeights(*this)) {
-        std::int64_t size = 1;
-        for (const auto dimension : weight.shape)
-            size *= dimension;
-        total += size;
-    }
-    return total;
+    if (config.kind != ModelKind::Encoder)
+        return {};
+    return Error{
+        ErrorCode::Unsupported,
+        fmt::format("the model is an encoder ({}): it reads and compares texts, but cannot "
+                    "write answers",
+                    config.family),
+        where, "Choose a model that writes, such as llama, qwen3 or t5"};
 }
 
 } // namespace fettle::model

@@ -1,5 +1,7 @@
 #include "model/import/torch_weights.h"
 
+#include "base/sha256.h"
+#include "model/import/stored_names.h"
 #include "tensor/files/weight_files.h"
 
 #include <fmt/format.h>
@@ -47,6 +49,18 @@ Result<std::vector<fs::path>> filesOf(const fs::path& folder)
     return paths;
 }
 
+/// Of the tensor's elements; empty when they cannot be read.
+std::string digestOf(const tensor::TorchTensor& tensor)
+{
+    Sha256 digest;
+    const auto read =
+        tensor::TorchFile::read(tensor, [&](const void* data, std::uint64_t size) -> Result<void> {
+            digest.update({static_cast<const char*>(data), size});
+            return {};
+        });
+    return read ? digest.finish() : std::string();
+}
+
 } // namespace
 
 bool TorchWeights::isIn(const fs::path& folder)
@@ -60,11 +74,11 @@ bool TorchWeights::isIn(const fs::path& folder)
 const tensor::TorchTensor* TorchWeights::find(const std::string& name,
                                               const ModelConfig& config) const
 {
-    auto found = m_stored.find(name);
-    const auto& prefix = config.names.prefix;
-    if (found == m_stored.end() && !prefix.empty() && name.starts_with(prefix))
-        found = m_stored.find(name.substr(prefix.size()));
-    return found == m_stored.end() ? nullptr : found->second;
+    for (const auto& stored : storedNames(config, name)) {
+        if (const auto found = m_stored.find(stored); found != m_stored.end())
+            return found->second;
+    }
+    return nullptr;
 }
 
 Result<TorchWeights> TorchWeights::open(const fs::path& folder, ModelConfig& config)
@@ -87,8 +101,14 @@ Result<TorchWeights> TorchWeights::open(const fs::path& folder, ModelConfig& con
                              folder.string(), "Fetch the model's folder again"};
         }
     }
-    if (!config.tieEmbeddings && !out.find(config.names.head + ".weight", config))
-        config.tieEmbeddings = true;
+    completeFromWeights(config, {[&](const std::string& name) {
+                                     const auto* found = out.find(name, config);
+                                     return found ? &found->shape : nullptr;
+                                 },
+                                 [&](const std::string& a, const std::string& b) {
+                                     return digestOf(*out.find(a, config)) ==
+                                            digestOf(*out.find(b, config));
+                                 }});
     std::size_t missing = 0;
     std::string first;
     for (const auto& weight : expectedWeights(config)) {
