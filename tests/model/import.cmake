@@ -2,3 +2,6 @@ add_fettle_test(test_export_files SOURCES test_export_files.cpp LINKS fettle_mod
 add_fettle_test(test_import_config SOURCES test_import_config.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_import_model SOURCES test_import_model.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_import_encoders SOURCES test_import_encoders.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_gguf_export SOURCES test_gguf_export.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_gguf_files SOURCES test_gguf_files.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_gguf_vocabs SOURCES test_gguf_vocabs.cpp LINKS fettle_model_import LABEL unit)

@@ -1,157 +1,270 @@
 #include "model/import/gguf_config.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <fmt/format.h>
 
 namespace fettle::model {
 
 using tensor::GgufFile;
+using tensor::GgufKeys;
 
 namespace {
 
-Error invalid(std::string what)
+/// Reads the keys of one architecture; after the first problem the rest gives fallbacks.
+class KeyReader
 {
-    return {ErrorCode::InvalidInput, std::move(what), "",
-            "Fetch the file again, or choose another one"};
-}
-Error unsupported(std::string what, std::string remedy)
+public:
+    KeyReader(const GgufFile& file, const GgufFamily& family)
+        : m_file(file)
+        , m_prefix(std::string(family.architecture) + ".")
+    {
+    }
+
+    std::string full(const char* key) const { return m_prefix + key; }
+    bool has(const char* key) const { return m_file.has(full(key)); }
+    /// A whole number above 0; required without fallback.
+    std::int64_t count(const char* key, std::optional<std::int64_t> fallback = std::nullopt)
+    {
+        const auto name = full(key);
+        if (!m_file.has(name) && fallback)
+            return *fallback;
+        const auto value = m_file.integer(name);
+        if (!value || *value < 1) {
+            refuse(fmt::format("the key '{}' is missing or not a whole number above 0", name));
+            return 1;
+        }
+        return *value;
+    }
+    double real(const char* key, std::optional<double> fallback = std::nullopt)
+    {
+        const auto name = full(key);
+        const auto value = m_file.real(name);
+        if (!value && (!fallback || m_file.has(name)))
+            refuse(fmt::format("the key '{}' is missing or not a number", name));
+        return shortestOf(value.value_or(fallback.value_or(1)));
+    }
+    void refuse(std::string what, ErrorCode code = ErrorCode::InvalidInput)
+    {
+        if (!m_problem)
+            m_problem =
+                Error{code, std::move(what), "", "Fetch the file again, or choose another one"};
+    }
+    const std::optional<Error>& problem() const { return m_problem; }
+    const GgufFile& file() const { return m_file; }
+
+private:
+    const GgufFile& m_file;
+    std::string m_prefix;
+    std::optional<Error> m_problem;
+};
+
+/// What every architecture says of its shape.
+struct Shape
 {
-    return {ErrorCode::Unsupported, std::move(what), "", std::move(remedy)};
+    std::int64_t layers, context, hidden, inner, heads, kvHeads, headDim, rotary, vocab;
+};
+
+Shape readShape(KeyReader& keys, const GgufFamily& family)
+{
+    Shape shape{};
+    shape.layers = keys.count("block_count");
+    shape.context = keys.count("context_length");
+    shape.hidden = keys.count("embedding_length");
+    shape.inner = keys.count("feed_forward_length");
+    shape.heads = keys.count("attention.head_count");
+    shape.kvHeads = keys.count("attention.head_count_kv", shape.heads);
+    shape.headDim =
+        keys.count("attention.key_length", std::max<std::int64_t>(1, shape.hidden / shape.heads));
+    shape.rotary = keys.count("rope.dimension_count", shape.headDim);
+    const auto values = keys.count("attention.value_length", shape.headDim);
+    const bool partial =
+        family.family == "phi" || family.family == "phi3" || family.family == "gpt_neox";
+    if (values != shape.headDim ||
+        (shape.rotary != shape.headDim && !partial && !family.shortKeys) ||
+        shape.rotary > shape.headDim)
+        keys.refuse(fmt::format("the head sizes differ: keys {}, values {}, rotary part {}",
+                                shape.headDim, values, shape.rotary),
+                    ErrorCode::Unsupported);
+    if (static_cast<std::uint64_t>(shape.layers) > keys.file().tensors().size())
+        keys.refuse(fmt::format("the keys promise {} layers, the file has {} tensors", shape.layers,
+                                keys.file().tensors().size()));
+    const auto* embedding = keys.file().tensor("token_embd.weight");
+    if (!embedding || embedding->dims.size() != 2)
+        keys.refuse("the weight 'token_embd.weight' is missing or not a table");
+    else
+        shape.vocab = embedding->dims[1];
+    return shape;
 }
 
-/// The double with the shortest text of a float32: 1e-05 rather than 9.999999747378752e-06.
-double shortest(double fromFloat)
+Json shapeToConfig(const Shape& shape, const GgufFamily& family)
 {
-    const std::string text = fmt::format("{}", static_cast<float>(fromFloat));
-    double value = fromFloat;
-    std::from_chars(text.data(), text.data() + text.size(), value); // independent of the locale
-    return value;
+    Json config{{"architectures", {family.className}},
+                {"model_type", family.family},
+                {"vocab_size", shape.vocab},
+                {"attention_dropout", 0.0},
+                {"initializer_range", 0.02},
+                {"use_cache", true},
+                {"dtype", "float32"},
+                {"torch_dtype", "float32"}};
+    if (family.shortKeys) {
+        config["n_layer"] = shape.layers;
+        config["n_embd"] = shape.hidden;
+        config["n_inner"] = shape.inner;
+        config["n_head"] = shape.heads;
+        config["n_positions"] = config["n_ctx"] = shape.context;
+        config["activation_function"] = family.activation;
+        return config;
+    }
+    config["num_hidden_layers"] = shape.layers;
+    config["hidden_size"] = shape.hidden;
+    config["intermediate_size"] = shape.inner;
+    config["num_attention_heads"] = shape.heads;
+    config["num_key_value_heads"] = shape.kvHeads;
+    config["max_position_embeddings"] = shape.context;
+    config["hidden_act"] = family.activation;
+    if (family.freeHeads)
+        config["head_dim"] = shape.headDim;
+    return config;
 }
 
-Result<void> checkKind(const GgufFile& file)
+Result<void> readRotary(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
 {
-    const auto architecture = file.text("general.architecture");
-    if (!architecture)
-        return invalid("the key 'general.architecture' is missing");
-    if (file.text("general.type").value_or("model") != "model")
-        return unsupported("the file is an adapter or a vocabulary, not a model",
-                           "Choose the model's own file");
-    if (*architecture != "llama")
-        return unsupported(
-            fmt::format("the architecture '{}' is not known here; the nearest known one is 'llama'",
-                        architecture->substr(0, 60)),
-            "Choose a model of the llama family, such as SmolLM2, Llama or TinyLlama");
-    if (file.integer("split.count").value_or(1) > 1)
-        return unsupported("the file is one of several parts of a model",
-                           "Merge the parts into one file first");
-    if (file.integer("llama.expert_count").value_or(0) > 0)
-        return unsupported("the model is a mixture of experts",
-                           "Choose a dense model of the llama family");
+    const double theta = keys.real("rope.freq_base", 10000);
+    if (!(theta >= 1 && theta < 1e12))
+        keys.refuse(fmt::format("the key '{}' is not a number from 1 to 1e12",
+                                keys.full("rope.freq_base")));
+    if (keys.problem())
+        return *keys.problem();
+    const auto scaling =
+        ropeFromGguf(keys.file(), std::string(family.architecture), shape.rotary, theta);
+    if (!scaling)
+        return scaling.error();
+    Json rope = *scaling;
+    if (rope["rope_type"] != "default")
+        config["rope_scaling"] = rope;
+    rope["rope_theta"] = config["rope_theta"] = theta;
+    if (shape.rotary != shape.headDim || family.family == "phi" || family.family == "gpt_neox") {
+        const double part = static_cast<double>(shape.rotary) / static_cast<double>(shape.headDim);
+        rope["partial_rotary_factor"] = config["partial_rotary_factor"] = part;
+        if (family.family == "gpt_neox")
+            config["rotary_pct"] = part, config["rotary_emb_base"] = theta;
+    }
+    if (family.family == "phi3" && rope.contains("original_max_position_embeddings"))
+        config["original_max_position_embeddings"] = rope["original_max_position_embeddings"];
+    config["rope_parameters"] = rope;
+    if (family.family == "gemma3_text") {
+        const double local = keys.real("rope.freq_base_swa", 10000);
+        config["rope_local_base_freq"] = local;
+        config["rope_parameters"] = {
+            {"full_attention", rope},
+            {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", local}}}};
+    }
     return {};
 }
 
-/// Whole numbers of the llama architecture; all at once, so that one sentence names the missing
-/// key.
-struct Numbers
+/// Which layers slide: a flag for each layer, every n-th layer full, or the family's habit.
+std::vector<bool> slidingLayers(KeyReader& keys, const GgufFamily& family, std::int64_t layers)
 {
-    std::int64_t layers, context, hidden, inner, heads, kvHeads, headDim;
-};
-
-Result<Numbers> readNumbers(const GgufFile& file)
-{
-    Numbers numbers{};
-    const std::pair<const char*, std::int64_t Numbers::*> kRequired[] = {
-        {"llama.block_count", &Numbers::layers},
-        {"llama.context_length", &Numbers::context},
-        {"llama.embedding_length", &Numbers::hidden},
-        {"llama.feed_forward_length", &Numbers::inner},
-        {"llama.attention.head_count", &Numbers::heads},
-    };
-    for (const auto& [key, member] : kRequired) {
-        const auto value = file.integer(key);
-        if (!value || *value < 1)
-            return invalid(
-                fmt::format("the key '{}' is missing or not a whole number above 0", key));
-        numbers.*member = *value;
+    const auto key = keys.full("attention.sliding_window_pattern");
+    const auto* value = keys.file().find(key);
+    std::vector<bool> slides(static_cast<std::size_t>(std::clamp<std::int64_t>(layers, 0, 512)));
+    if (value && value->type == tensor::GgufType::Array) {
+        const bool fits = (value->element == tensor::GgufType::Bool) &&
+                          value->count == slides.size() && value->bytes.size() == slides.size();
+        if (!fits)
+            keys.refuse(fmt::format("the key '{}' does not have one flag for each layer", key));
+        for (std::size_t i = 0; fits && i < slides.size(); ++i)
+            slides[i] = value->bytes[i] != std::byte{0};
+        return slides;
     }
-    const auto optional = [&](const char* key, std::int64_t fallback) {
-        return file.has(key) ? file.integer(key).value_or(-1) : fallback;
-    };
-    numbers.kvHeads = optional("llama.attention.head_count_kv", numbers.heads);
-    numbers.headDim = optional("llama.attention.key_length", numbers.hidden / numbers.heads);
-    const auto valueLength = optional("llama.attention.value_length", numbers.headDim);
-    const auto rotary = optional("llama.rope.dimension_count", numbers.headDim);
-    if (numbers.kvHeads < 1 || numbers.headDim < 1)
-        return invalid("the numbers of key heads or their size are not whole numbers above 0");
-    if (valueLength != numbers.headDim || rotary != numbers.headDim)
-        return unsupported(fmt::format("the head sizes differ: keys {}, values {}, rotary part {}",
-                                       numbers.headDim, valueLength, rotary),
-                           "Choose another model of the llama family");
-    return numbers;
+    const auto every = static_cast<std::size_t>(
+        keys.count("attention.sliding_window_pattern", family.family == "gemma2" ? 2 : 6));
+    for (std::size_t i = 0; i < slides.size(); ++i)
+        slides[i] = i % every < every - 1;
+    return slides;
 }
 
-/// The settings of the "llama3" scaling that give the divisors stored in rope_freqs.weight.
-Result<Json> llama3Scaling(const tensor::GgufTensor& divisors, std::int64_t headDim, double theta)
+void readGemma(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
 {
-    constexpr double kLow = 1, kHigh = 4, kOriginal = 8192; // of every published checkpoint
-    const auto pairs = static_cast<std::size_t>(headDim / 2);
-    const auto other =
-        unsupported("the rotary scaling in 'rope_freqs.weight' has no published form",
-                    "Import the model from its Hugging Face folder instead");
-    std::vector<float> stored(pairs);
-    if (divisors.values() != pairs ||
-        !tensor::dequantise(divisors.type, divisors.bytes, stored.data(), pairs))
-        return other;
-    const double factor = shortest(*std::max_element(stored.begin(), stored.end()));
-    if (!(factor >= 1 && factor < 1e6))
-        return other;
-    for (std::size_t j = 0; j < pairs; ++j) {
-        const double frequency =
-            std::pow(theta, -2.0 * static_cast<double>(j) / static_cast<double>(headDim));
-        const double wave = 2 * M_PI / frequency;
-        const double s = (kOriginal / wave - kLow) / (kHigh - kLow);
-        const double expected = wave < kOriginal / kHigh  ? 1
-                                : wave > kOriginal / kLow ? factor
-                                                          : 1 / ((1 - s) / factor + s);
-        if (!(std::abs(stored[j] - expected) <= 1e-4 * expected))
-            return other;
-    }
-    return Json{{"rope_type", "llama3"},
-                {"factor", factor},
-                {"low_freq_factor", kLow},
-                {"high_freq_factor", kHigh},
-                {"original_max_position_embeddings", static_cast<std::int64_t>(kOriginal)}};
+    config["hidden_activation"] = family.activation;
+    if (family.family == "gemma")
+        return;
+    config["query_pre_attn_scalar"] =
+        ggufScoreWidth(family.architecture, shape.layers, shape.hidden, shape.heads, shape.headDim);
+    const auto cap = [&](const char* key, const char* name) {
+        config[name] = keys.has(key) ? Json(keys.real(key)) : Json();
+    };
+    cap("final_logit_softcapping", "final_logit_softcapping");
+    config["attn_logit_softcapping"] = nullptr;
+    if (family.family == "gemma2")
+        cap("attn_logit_softcapping", "attn_logit_softcapping");
+    config["sliding_window"] = keys.count("attention.sliding_window", 4096);
+    Json types = Json::array();
+    for (const bool slides : slidingLayers(keys, family, shape.layers))
+        types.push_back(slides ? "sliding_attention" : "full_attention");
+    config["layer_types"] = types;
 }
 
-/// Rotary settings as one object, without theta.
-Result<Json> ropeScaling(const GgufFile& file, std::int64_t headDim, double theta)
+void readExperts(KeyReader& keys, const GgufFamily& family, Json& config)
 {
-    if (const auto* divisors = file.tensor("rope_freqs.weight"))
-        return llama3Scaling(*divisors, headDim, theta);
-    const std::string type = file.text("llama.rope.scaling.type").value_or("none");
-    const double factor = shortest(file.real("llama.rope.scaling.factor")
-                                       .value_or(file.real("llama.rope.scale_linear").value_or(1)));
-    if (type == "yarn") {
-        Json yarn{{"rope_type", "yarn"}, {"factor", factor}};
-        if (const auto original = file.integer("llama.rope.scaling.original_context_length"))
-            yarn["original_max_position_embeddings"] = *original;
-        for (const auto& [key, name] :
-             {std::pair{"llama.rope.scaling.yarn_beta_fast", "beta_fast"},
-              std::pair{"llama.rope.scaling.yarn_beta_slow", "beta_slow"}}) {
-            if (const auto value = file.real(key))
-                yarn[name] = shortest(*value);
-        }
-        return yarn;
+    const auto count = keys.count("expert_count"), used = keys.count("expert_used_count");
+    const auto* first = keys.file().tensor("blk.0.ffn_down_exps.weight");
+    if (!first || first->dims.size() != 3 || first->dims[2] != count)
+        keys.refuse(
+            fmt::format("the weight 'blk.0.ffn_down_exps.weight' does not hold the {} experts "
+                        "that the keys promise",
+                        count));
+    config["num_experts_per_tok"] = used;
+    if (family.family == "mixtral") {
+        config["num_local_experts"] = count;
+        return;
     }
-    if (type != "none" && type != "linear")
-        return unsupported(fmt::format("the rotary scaling '{}' is not supported in GGUF files",
-                                       type.substr(0, 60)),
-                           "Import the model from its Hugging Face folder instead");
-    if (factor == 1 || type == "none")
-        return Json{{"rope_type", "default"}};
-    return Json{{"rope_type", "linear"}, {"factor", factor}};
+    config["num_experts"] = config["num_local_experts"] = count;
+    config["moe_intermediate_size"] = keys.count("expert_feed_forward_length");
+    config["norm_topk_prob"] = true;
+    config["decoder_sparse_step"] = 1;
+    config["mlp_only_layers"] = Json::array();
+}
+
+/// What only one family has.
+void readRest(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
+{
+    const auto& file = keys.file();
+    const auto type = family.family;
+    const auto window = file.integer(keys.full("attention.sliding_window")).value_or(0);
+    if (type == "mistral" || type == "mixtral" || type == "phi3")
+        config["sliding_window"] = window > 0 ? Json(window) : Json();
+    if (type == "llama" || type == "granite") {
+        config["attention_bias"] = file.tensor("blk.0.attn_q.bias") != nullptr;
+        config["mlp_bias"] = file.tensor("blk.0.ffn_gate.bias") != nullptr;
+    }
+    if (type == "qwen2" || type == "qwen3" || type == "qwen3_moe" || type == "smollm3")
+        config["use_sliding_window"] = false;
+    if (type == "mixtral" || type == "qwen3_moe")
+        readExperts(keys, family, config);
+    if (type.starts_with("gemma"))
+        readGemma(keys, family, shape, config);
+    if (type == "smollm3") {
+        Json rotary = Json::array();
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(shape.layers, 512); ++i)
+            rotary.push_back((i + 1) % 4 == 0 ? 0 : 1);
+        config["no_rope_layers"] = rotary;
+        config["no_rope_layer_interval"] = 4;
+        config["layer_types"] = std::vector<std::string>(rotary.size(), "full_attention");
+    }
+    if (type == "granite") {
+        config["logits_scaling"] = keys.real("logit_scale");
+        config["residual_multiplier"] = keys.real("residual_scale", 1);
+        config["embedding_multiplier"] = keys.real("embedding_scale", 1);
+        config["attention_multiplier"] =
+            keys.real("attention.scale", 1 / std::sqrt(static_cast<double>(shape.headDim)));
+    }
+    if (type == "gpt_neox")
+        config["use_parallel_residual"] =
+            file.flag(keys.full("use_parallel_residual")).value_or(true);
+    if (type == "gpt_bigcode")
+        config["multi_query"] = shape.kvHeads == 1;
 }
 
 std::optional<std::int64_t> tokenId(const GgufFile& file, const char* name)
@@ -181,55 +294,103 @@ void addTokenIds(const GgufFile& file, Json& config)
     }
 }
 
+void writeExperts(const ModelConfig& config, const std::string& a, GgufKeys& keys)
+{
+    if (config.experts.count == 0)
+        return;
+    keys.u32(a + "expert_count", static_cast<std::uint64_t>(config.experts.count));
+    keys.u32(a + "expert_used_count", static_cast<std::uint64_t>(config.experts.perToken));
+    if (config.family == "qwen3_moe")
+        keys.u32(a + "expert_feed_forward_length",
+                 static_cast<std::uint64_t>(config.experts.intermediate));
+}
+
+void writeWindows(const ModelConfig& config, const GgufFamily& family, const std::string& a,
+                  GgufKeys& keys)
+{
+    if (config.slidingWindow > 0)
+        keys.u32(a + "attention.sliding_window", static_cast<std::uint64_t>(config.slidingWindow));
+    else if (family.family == "phi3")
+        keys.u32(a + "attention.sliding_window", 0); // its readers ask for the key
+    if (!family.windows)
+        return;
+    std::vector<bool> slides;
+    for (const auto& layer : config.layer)
+        slides.push_back(layer.window > 0);
+    keys.flags(a + "attention.sliding_window_pattern", slides);
+    if (config.localRopeTheta > 0)
+        keys.f32(a + "rope.freq_base_swa", config.localRopeTheta);
+}
+
+void writeFactors(const ModelConfig& config, const GgufFamily& family, const std::string& a,
+                  GgufKeys& keys)
+{
+    if (config.attentionSoftcap > 0)
+        keys.f32(a + "attn_logit_softcapping", config.attentionSoftcap);
+    if (config.logitSoftcap > 0)
+        keys.f32(a + "final_logit_softcapping", config.logitSoftcap);
+    if (family.family == "granite") {
+        keys.f32(a + "attention.scale", config.attentionScale);
+        keys.f32(a + "embedding_scale", config.embeddingScale);
+        keys.f32(a + "residual_scale", config.residualScale);
+        keys.f32(a + "logit_scale", 1 / config.logitScale);
+    }
+    if (family.family == "gpt_neox")
+        keys.flag(a + "use_parallel_residual", config.parallelBlock);
+}
+
 } // namespace
 
-Result<Json> configFromGguf(const GgufFile& file)
+Result<Json> configFromGguf(const GgufFile& file, const GgufFamily& family)
 {
-    if (auto kind = checkKind(file); !kind)
-        return kind.error();
-    const auto numbers = readNumbers(file);
-    if (!numbers)
-        return numbers.error();
-    const auto epsilon = file.real("llama.attention.layer_norm_rms_epsilon");
-    if (!epsilon)
-        return invalid("the key 'llama.attention.layer_norm_rms_epsilon' is missing");
-    const auto* embedding = file.tensor("token_embd.weight");
-    if (!embedding || embedding->dims.size() != 2)
-        return invalid("the weight 'token_embd.weight' is missing or not a table");
-    const double theta = shortest(file.real("llama.rope.freq_base").value_or(10000));
-    if (!(theta >= 1 && theta < 1e12))
-        return invalid("the key 'llama.rope.freq_base' is not a number from 1 to 1e12");
-    const auto scaling = ropeScaling(file, numbers->headDim, theta);
-    if (!scaling)
-        return scaling.error();
-
-    Json config{{"architectures", {"LlamaForCausalLM"}},
-                {"model_type", "llama"},
-                {"vocab_size", embedding->dims[1]},
-                {"hidden_size", numbers->hidden},
-                {"intermediate_size", numbers->inner},
-                {"num_hidden_layers", numbers->layers},
-                {"num_attention_heads", numbers->heads},
-                {"num_key_value_heads", numbers->kvHeads},
-                {"head_dim", numbers->headDim},
-                {"hidden_act", "silu"},
-                {"max_position_embeddings", numbers->context},
-                {"rms_norm_eps", shortest(*epsilon)},
-                {"rope_theta", theta},
-                {"attention_bias", file.tensor("blk.0.attn_q.bias") != nullptr},
-                {"attention_dropout", 0.0},
-                {"mlp_bias", file.tensor("blk.0.ffn_gate.bias") != nullptr},
-                {"tie_word_embeddings", file.tensor("output.weight") == nullptr},
-                {"initializer_range", 0.02},
-                {"use_cache", true},
-                {"dtype", "float32"},
-                {"torch_dtype", "float32"}};
-    config["rope_parameters"] = *scaling;
-    config["rope_parameters"]["rope_theta"] = theta;
-    if ((*scaling)["rope_type"] != "default")
-        config["rope_scaling"] = *scaling;
+    KeyReader keys(file, family);
+    const Shape shape = readShape(keys, family);
+    const bool rms = std::string_view(family.epsilon) == "rms_norm_eps";
+    const double epsilon =
+        keys.real(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
+    if (keys.problem())
+        return *keys.problem();
+    Json config = shapeToConfig(shape, family);
+    config[family.epsilon] = epsilon;
+    config["tie_word_embeddings"] = file.tensor("output.weight") == nullptr;
+    if (!family.shortKeys) {
+        if (auto rotary = readRotary(keys, family, shape, config); !rotary)
+            return rotary.error();
+    }
+    readRest(keys, family, shape, config);
+    if (keys.problem())
+        return *keys.problem();
     addTokenIds(file, config);
     return config;
+}
+
+std::vector<GgufComputed> configToGguf(const ModelConfig& config, const GgufFamily& family,
+                                       GgufKeys& keys)
+{
+    const std::string name(family.architecture), a = name + ".";
+    const auto count = [&](const char* key, std::int64_t value) {
+        keys.u32(a + key, static_cast<std::uint64_t>(value));
+    };
+    count("vocab_size", config.vocab);
+    count("context_length", config.maxPositions);
+    count("embedding_length", config.hidden);
+    count("block_count", config.layers);
+    count("feed_forward_length", config.intermediate);
+    count("attention.head_count", config.heads);
+    count("attention.head_count_kv", config.kvHeads);
+    count("attention.key_length", config.headDim);
+    count("attention.value_length", config.headDim);
+    keys.f32(a + (config.norm == NormKind::Layer ? "attention.layer_norm_epsilon"
+                                                 : "attention.layer_norm_rms_epsilon"),
+             config.normEps);
+    writeExperts(config, a, keys);
+    writeWindows(config, family, a, keys);
+    writeFactors(config, family, a, keys);
+    if (config.learnedPositions)
+        return {};
+    count("rope.dimension_count", config.rotaryDim);
+    keys.f32(a + "rope.freq_base", config.ropeTheta);
+    return ropeToGguf(config, name, keys);
 }
 
 Json generationFromGguf(const GgufFile& file)
@@ -241,63 +402,6 @@ Json generationFromGguf(const GgufFile& file)
             config.erase(key);
     }
     return config;
-}
-
-std::string readmeFromGguf(const GgufFile& file)
-{
-    // One line each: whatever breaks a line or the form of the head is left out.
-    const auto line = [&](const char* key) {
-        std::string text = file.text(key).value_or("").substr(0, 200);
-        std::erase_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-        return text;
-    };
-    const std::string licence = line("general.license");
-    std::string out;
-    if (!licence.empty())
-        out += fmt::format("---\nlicense: {}\n---\n",
-                           Json(licence).dump(-1, ' ', false, Json::error_handler_t::replace));
-    const std::string name = line("general.name");
-    out += fmt::format("# {}\n\nImported from a GGUF file; the weights are float32.\n\n",
-                       name.empty() ? "Model" : name);
-    for (const auto& [label, key] :
-         {std::pair{"Author", "general.author"}, std::pair{"Organisation", "general.organization"},
-          std::pair{"Version", "general.version"}, std::pair{"Fine-tune", "general.finetune"},
-          std::pair{"Licence", "general.license"},
-          std::pair{"Licence name", "general.license.name"},
-          std::pair{"Licence text", "general.license.link"}, std::pair{"Origin", "general.url"},
-          std::pair{"Source", "general.source.url"},
-          std::pair{"Base model", "general.base_model.0.repo_url"},
-          std::pair{"Description", "general.description"}}) {
-        if (const std::string text = line(key); !text.empty())
-            out += fmt::format("- {}: {}\n", label, text);
-    }
-    return out;
-}
-
-Result<text::GgufTokenizer> tokenizerFromGguf(const GgufFile& file)
-{
-    text::GgufTokenizer tokenizer;
-    const auto model = file.text("tokenizer.ggml.model");
-    auto tokens = file.texts("tokenizer.ggml.tokens");
-    if (!model || !tokens)
-        return Error{ErrorCode::NotFound, "the file has no tokenizer", file.path().string(),
-                     "Choose a complete GGUF file of the model"};
-    tokenizer.model = *model;
-    tokenizer.pre = file.text("tokenizer.ggml.pre").value_or("");
-    tokenizer.tokens = std::move(*tokens);
-    if (const auto types = file.integers("tokenizer.ggml.token_type"))
-        tokenizer.tokenTypes.assign(types->begin(), types->end());
-    if (auto merges = file.texts("tokenizer.ggml.merges"))
-        tokenizer.merges = std::move(*merges);
-    tokenizer.bosId = tokenId(file, "bos");
-    tokenizer.eosId = tokenId(file, "eos");
-    tokenizer.unkId = tokenId(file, "unknown");
-    tokenizer.padId = tokenId(file, "padding");
-    tokenizer.addBos = file.flag("tokenizer.ggml.add_bos_token");
-    tokenizer.addEos = file.flag("tokenizer.ggml.add_eos_token");
-    tokenizer.chatTemplate = file.text("tokenizer.chat_template").value_or("");
-    tokenizer.contextLength = file.integer("llama.context_length");
-    return tokenizer;
 }
 
 } // namespace fettle::model

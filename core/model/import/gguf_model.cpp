@@ -5,99 +5,16 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <map>
 #include <set>
 
 namespace fettle::model {
 
 using tensor::DType;
-using tensor::GgufTensor;
 using tensor::TensorPlan;
 
 namespace {
 
 constexpr std::uint64_t kPartValues = 1u << 20;
-
-/// Published name of a weight -> its name in GGUF files; "" when there is none.
-std::string ggufName(const std::string& published)
-{
-    static const std::map<std::string, std::string> kWhole{
-        {"model.embed_tokens.weight", "token_embd.weight"},
-        {"model.norm.weight", "output_norm.weight"},
-        {"lm_head.weight", "output.weight"}};
-    static const std::map<std::string, std::string> kInLayer{
-        {"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
-        {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
-        {"self_attn.o_proj", "attn_output"}, {"post_attention_layernorm", "ffn_norm"},
-        {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
-        {"mlp.down_proj", "ffn_down"}};
-    if (const auto whole = kWhole.find(published); whole != kWhole.end())
-        return whole->second;
-    constexpr std::string_view kPrefix = "model.layers.";
-    const auto dot = published.find('.', kPrefix.size());
-    const auto last = published.rfind('.');
-    const auto part = kInLayer.find(published.substr(dot + 1, last - dot - 1));
-    if (part == kInLayer.end())
-        return "";
-    return fmt::format("blk.{}.{}{}", published.substr(kPrefix.size(), dot - kPrefix.size()),
-                       part->second, published.substr(last));
-}
-
-/// The bytes of all values, cut between blocks.
-Result<void> readInOrder(const GgufTensor& item, const PartSink& sink)
-{
-    const auto& type = *tensor::ggmlTypeInfo(item.type);
-    std::vector<float> part;
-    for (std::uint64_t done = 0; done < item.values(); done += part.size()) {
-        part.resize(std::min(kPartValues, item.values() - done));
-        const auto bytes = item.bytes.subspan(done / type.values * type.bytes,
-                                              part.size() / type.values * type.bytes);
-        if (auto fine = tensor::dequantise(item.type, bytes, part.data(), part.size()); !fine)
-            return fine;
-        if (auto taken = sink(part.data(), part.size() * sizeof(float)); !taken)
-            return taken;
-    }
-    return {};
-}
-
-/// q and k are stored for rotary pairs that lie side by side; published checkpoints pair dimension
-/// j of a head with j + size / 2. The file's row for the published row: (head, 2 j + t) <- (head,
-/// t, j).
-std::uint64_t storedRow(std::uint64_t published, std::uint64_t headDim)
-{
-    const std::uint64_t inHead = published % headDim, half = headDim / 2;
-    return published - inHead + 2 * (inHead % half) + inHead / half;
-}
-
-/// The rows of q or k in published order; a bias has rows of one value.
-Result<void> readInterleaved(const GgufTensor& item, std::int64_t heads, const PartSink& sink)
-{
-    const auto& type = *tensor::ggmlTypeInfo(item.type);
-    const auto rows = static_cast<std::uint64_t>(item.dims.back());
-    const std::uint64_t columns = item.values() / rows,
-                        headDim = rows / static_cast<std::uint64_t>(heads);
-    if (columns % type.values != 0)
-        return Error{ErrorCode::Unsupported, fmt::format("a bias is stored as {}", type.name), "",
-                     "Choose a file whose biases are in F32"};
-    const std::uint64_t rowBytes = columns / type.values * type.bytes;
-    const std::uint64_t step = std::max<std::uint64_t>(1, kPartValues / columns);
-    std::vector<float> part;
-    for (std::uint64_t first = 0; first < rows; first += step) {
-        const std::uint64_t count = std::min(step, rows - first);
-        part.resize(count * columns);
-        for (std::uint64_t i = 0; i < count; ++i) {
-            const auto bytes =
-                item.bytes.subspan(storedRow(first + i, headDim) * rowBytes, rowBytes);
-            if (auto fine =
-                    tensor::dequantise(item.type, bytes, part.data() + i * columns, columns);
-                !fine)
-                return fine;
-        }
-        if (auto taken = sink(part.data(), part.size() * sizeof(float)); !taken)
-            return taken;
-    }
-    return {};
-}
 
 Error missingWeights(const std::string& where, const std::vector<std::string>& names)
 {
@@ -110,6 +27,22 @@ Error missingWeights(const std::string& where, const std::vector<std::string>& n
             where, "Fetch the file again from its source; it is incomplete"};
 }
 
+/// From stored values back to published ones.
+void restore(const GgufSlot& slot, std::vector<float>& values)
+{
+    if (slot.added == 0 && slot.factor == 1)
+        return;
+    for (float& value : values)
+        value = value / slot.factor - slot.added;
+}
+
+/// Tensors that the configuration is made of.
+bool isKnownExtra(const std::string& name)
+{
+    return name == "rope_freqs.weight" || name == "rope_factors_long.weight" ||
+           name == "rope_factors_short.weight";
+}
+
 } // namespace
 
 Result<GgufModel> GgufModel::open(const std::filesystem::path& path)
@@ -120,45 +53,62 @@ Result<GgufModel> GgufModel::open(const std::filesystem::path& path)
     if (!file)
         return file.error();
     model.m_file = std::move(*file);
-    auto config = configFromGguf(model.m_file);
+    const auto family = ggufFamilyOf(model.m_file);
+    if (!family)
+        return at(family.error(), path.string());
+    auto config = configFromGguf(model.m_file, **family);
     if (!config)
         return at(config.error(), path.string());
     auto parsed = parseModelConfig(*config, Json(), path.string());
     if (!parsed)
         return parsed.error();
     model.m_config = std::move(*parsed);
+    // The whole file lies in memory's reach: fewer tensors than weights means that some are
+    // missing.
+    model.m_slots = ggufSlots(model.m_config, **family);
     if (auto mapped = model.mapWeights(); !mapped)
         return mapped.error();
     return model;
 }
 
+Result<void> GgufModel::checkSlot(const GgufSlot& slot) const
+{
+    const auto& found = *m_file.tensor(slot.name);
+    if (found.shape() != slot.shape)
+        return Error{ErrorCode::InvalidInput,
+                     fmt::format("the weight '{}' has the shape {}, the file's keys ask for {}",
+                                 slot.name, tensor::shapeText(found.shape()),
+                                 tensor::shapeText(slot.shape)),
+                     m_path.string(), "Fetch the file again from its source"};
+    const auto* type = tensor::ggmlTypeInfo(found.type);
+    if (!type->readable)
+        return Error{
+            ErrorCode::Unsupported,
+            fmt::format("the weight '{}' is stored as {}, which this program does not read",
+                        slot.name, type->name),
+            m_path.string(), "Choose a file in Q8_0, Q4_1, Q4_K_M, F16 or F32"};
+    if (slot.rows != GgufRows::InOrder && slot.columns() % type->values != 0)
+        return Error{ErrorCode::Unsupported,
+                     fmt::format("the bias '{}' is stored as {}", slot.name, type->name),
+                     m_path.string(), "Choose a file whose biases are in F32"};
+    return {};
+}
+
 Result<void> GgufModel::mapWeights()
 {
     std::vector<std::string> missing;
-    std::set<std::string> used{"rope_freqs.weight"}; // in the configuration
-    for (const auto& weight : expectedWeights(m_config)) {
-        const std::string name = ggufName(weight.name);
-        const auto* found = m_file.tensor(name);
-        if (!found) {
-            missing.push_back(name);
+    std::set<std::string> used;
+    for (std::size_t i = 0; i < m_slots.size(); ++i) {
+        const auto& slot = m_slots[i];
+        if (!m_file.tensor(slot.name)) {
+            missing.push_back(slot.name);
             continue;
         }
-        if (found->shape() != weight.shape)
-            return Error{ErrorCode::InvalidInput,
-                         fmt::format("the weight '{}' has the shape {}, the file's keys ask for {}",
-                                     name, tensor::shapeText(found->shape()),
-                                     tensor::shapeText(weight.shape)),
-                         m_path.string(), "Fetch the file again from its source"};
-        if (const auto* type = tensor::ggmlTypeInfo(found->type); !type->readable)
-            return Error{
-                ErrorCode::Unsupported,
-                fmt::format("the weight '{}' is stored as {}, which this program does not read",
-                            name, type->name),
-                m_path.string(), "Choose a file in Q8_0, Q4_1, Q4_K_M, F16 or F32"};
-        const bool isQ = name.find(".attn_q.") != std::string::npos;
-        const bool isK = name.find(".attn_k.") != std::string::npos;
-        m_sources[weight.name] = {found, isQ ? m_config.heads : isK ? m_config.kvHeads : 0};
-        used.insert(name);
+        if (auto fine = checkSlot(slot); !fine)
+            return fine;
+        for (std::size_t number = 0; number < slot.published.size(); ++number)
+            m_sources[slot.published[number]] = {i, number};
+        used.insert(slot.name);
     }
     if (!missing.empty())
         return missingWeights(m_path.string(), missing);
@@ -166,7 +116,7 @@ Result<void> GgufModel::mapWeights()
     std::size_t extra = 0;
     for (const auto& item : m_file.tensors()) {
         kinds.emplace(tensor::ggmlTypeInfo(item.type)->name);
-        extra += used.contains(item.name) ? 0 : 1;
+        extra += used.contains(item.name) || isKnownExtra(item.name) ? 0 : 1;
     }
     m_notes.push_back(
         fmt::format("the weights were stored as {} and are now float32", fmt::join(kinds, ", ")));
@@ -183,11 +133,75 @@ std::vector<TensorPlan> GgufModel::plan() const
     return plan;
 }
 
+std::span<const std::byte> GgufModel::bytesOf(const Source& source) const
+{
+    const auto& slot = m_slots[source.slot];
+    const auto& tensor = *m_file.tensor(slot.name);
+    const std::uint64_t size = tensor.bytes.size() / slot.published.size();
+    return tensor.bytes.subspan(source.number * size, size);
+}
+
+Result<void> GgufModel::readRows(const Source& source, const PartSink& sink) const
+{
+    const auto& slot = m_slots[source.slot];
+    const std::uint32_t stored = m_file.tensor(slot.name)->type;
+    const auto& type = *tensor::ggmlTypeInfo(stored);
+    const auto bytes = bytesOf(source);
+    // A vector in order is one row: its type may have blocks.
+    const bool vector = slot.shape.size() < 2 && slot.rows == GgufRows::InOrder;
+    const std::uint64_t rows = vector ? 1 : slot.rowCount();
+    const std::uint64_t columns = vector ? slot.rowCount() : slot.columns();
+    const std::uint64_t rowBytes = columns / type.values * type.bytes;
+    const std::uint64_t step = std::max<std::uint64_t>(1, kPartValues / columns);
+    std::vector<float> part;
+    for (std::uint64_t first = 0; first < rows; first += step) {
+        const std::uint64_t count = std::min(step, rows - first);
+        part.resize(count * columns);
+        const bool whole = slot.rows == GgufRows::InOrder;
+        for (std::uint64_t i = 0; i < (whole ? 1 : count); ++i) {
+            const std::uint64_t row = slot.storedRow(first + i), taken = whole ? count : 1;
+            if (auto fine =
+                    tensor::dequantise(stored, bytes.subspan(row * rowBytes, taken * rowBytes),
+                                       part.data() + i * columns, taken * columns);
+                !fine)
+                return fine;
+        }
+        restore(slot, part);
+        if (auto given = sink(part.data(), part.size() * sizeof(float)); !given)
+            return given;
+    }
+    return {};
+}
+
+Result<void> GgufModel::readTransposed(const Source& source, const PartSink& sink) const
+{
+    const auto& slot = m_slots[source.slot];
+    const std::uint64_t out = slot.rowCount(), in = slot.columns();
+    std::vector<float> stored(out * in), part;
+    if (auto fine = tensor::dequantise(m_file.tensor(slot.name)->type, bytesOf(source),
+                                       stored.data(), stored.size());
+        !fine)
+        return fine;
+    const std::uint64_t step = std::max<std::uint64_t>(1, kPartValues / out);
+    for (std::uint64_t first = 0; first < in; first += step) {
+        const std::uint64_t count = std::min(step, in - first);
+        part.resize(count * out);
+        for (std::uint64_t i = 0; i < count; ++i) {
+            for (std::uint64_t j = 0; j < out; ++j)
+                part[i * out + j] = stored[j * in + first + i];
+        }
+        if (auto given = sink(part.data(), part.size() * sizeof(float)); !given)
+            return given;
+    }
+    return {};
+}
+
 Result<void> GgufModel::read(const TensorPlan& weight, const PartSink& sink) const
 {
     const Source& source = m_sources.at(weight.name);
-    const auto given = source.heads == 0 ? readInOrder(*source.tensor, sink)
-                                         : readInterleaved(*source.tensor, source.heads, sink);
+    const auto given = m_slots[source.slot].rows == GgufRows::Transposed
+                           ? readTransposed(source, sink)
+                           : readRows(source, sink);
     return given ? given : Result<void>(at(given.error(), weight.name));
 }
 

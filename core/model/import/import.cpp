@@ -2,6 +2,7 @@
 
 #include "model/import/folder_files.h"
 #include "model/import/gguf_config.h"
+#include "model/import/gguf_metadata.h"
 #include "model/import/gguf_model.h"
 #include "model/import/hf_folder.h"
 #include "model/import/staged_folder.h"

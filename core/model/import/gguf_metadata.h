@@ -1,0 +1,23 @@
+#pragma once
+
+#include "model/import/gguf_mix.h"
+#include "tensor/files/gguf_writer.h"
+#include "text/gguf_tokenizer.h"
+
+namespace fettle::model {
+
+/// general.*: what the folder's card states, and what the file is.
+void metadataToGguf(const std::filesystem::path& folder, const ModelConfig& config,
+                    std::string_view architecture, const text::GgufTokenizer& tokenizer,
+                    GgufKind kind, tensor::GgufKeys& keys);
+
+/// README.md with what the file says of its name, origin and licence.
+std::string readmeFromGguf(const tensor::GgufFile& file);
+
+/// tokenizer.*
+void tokenizerToGguf(const text::GgufTokenizer& tokenizer, tensor::GgufKeys& keys);
+
+/// Errors: NotFound when the file has no tokenizer; InvalidInput.
+Result<text::GgufTokenizer> tokenizerFromGguf(const tensor::GgufFile& file);
+
+} // namespace fettle::model
