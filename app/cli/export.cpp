@@ -88,11 +88,15 @@ Result<recipes::ExportPlan> planFrom(const ExportOptions& options)
         return Error{ErrorCode::InvalidInput,
                      fmt::format("\"{}\" is no form to take a model away in", options.form), "--as",
                      fmt::format("Use {}", fmt::join(forms, " or "))};
+    // A GGUF file lies in a folder of its own, beside its proof: letters/letters.gguf.
+    std::filesystem::path to = options.to;
+    if (to.extension() == ".gguf")
+        to.replace_extension();
     std::error_code ec;
-    if (std::filesystem::exists(options.to, ec) && !std::filesystem::is_empty(options.to, ec))
+    if (std::filesystem::exists(to, ec) && !std::filesystem::is_empty(to, ec))
         return Error{ErrorCode::InvalidInput, "there is something at this place already",
-                     options.to, "Name a folder that does not exist yet"};
-    recipes::ExportPlan plan{options.what, options.form, options.to, options.type};
+                     to.string(), "Name a folder that does not exist yet"};
+    recipes::ExportPlan plan{options.what, options.form, to, options.type};
     if (!options.shardSize.empty()) {
         const auto bytes = bytesFrom(options.shardSize);
         if (!bytes)
@@ -121,6 +125,8 @@ Outcome exportModel(Session& session, const ExportOptions& options)
             "{}: {}, {}.", result.value("folder", options.to),
             counted(static_cast<std::int64_t>(result.value("files", Json::array()).size()), "file"),
             humanBytes(result.value("bytes", std::uint64_t{0}))));
+        for (const auto& note : result.value("notes", Json::array()))
+            printLine(fmt::format("Note: {}.", note.get<std::string>()));
         if (result.contains("proof"))
             printLine(proofInWords(result["proof"]));
     }
@@ -188,7 +194,7 @@ void addExport(CLI::App& app, Session& session)
                         "Run (number, id, name, or last), or model (name, or model:name)");
     command->add_option("--as", options->form, formsInWords());
     command->add_option("--to", options->to, "Folder to make");
-    command->add_option("--dtype", options->type, typesInWords());
+    command->add_option("--type,--dtype", options->type, typesInWords());
     command->add_option("--shard-size", options->shardSize, "Largest weight file (default: 5GB)");
 
     const auto folder = std::make_shared<std::string>();

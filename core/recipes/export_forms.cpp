@@ -7,6 +7,8 @@ const std::vector<ExportForm>& exportForms()
     static const std::vector<ExportForm> forms = {
         peftForm(),
         mergedForm(),
+        ggufForm(),
+        ollamaForm(),
     };
     return forms;
 }

@@ -17,12 +17,14 @@ struct ExportSource
     std::optional<store::RunRecord> run; ///< nothing: the model as it is
     ExportPlan plan;                     ///< type and folder are settled: the default is filled in
     deploy::WrittenBytes written;        ///< call with what was written; its error ends the export
+    std::string digest;                  ///< SHA-256 of a single file, from write() to readBack()
+    std::vector<std::string> notes;      ///< of write(): what a person should know
 };
 
 /// A model that was built from what lies on the disk, and nothing else.
 struct ReadBack
 {
-    std::unique_ptr<model::Decoder> decoder;
+    std::unique_ptr<model::LanguageModel> decoder;
     std::unique_ptr<methods::Attached> attached; ///< of forms that are not whole models
     std::int64_t weights = 0; ///< that were compared bit by bit with those in memory
 };
@@ -45,5 +47,7 @@ const std::vector<ExportForm>& exportForms();
 // Rows of the table: one file each, export_<form>.cpp.
 ExportForm peftForm();
 ExportForm mergedForm();
+ExportForm ggufForm();
+ExportForm ollamaForm();
 
 } // namespace fettle::recipes

@@ -98,7 +98,7 @@ public:
                                             (*form)->limits(m_plan.type));
         proof.prompts = prompts;
         proof.weights = after->weights;
-        return finish((*loaded)->step, proof);
+        return finish((*loaded)->step, proof, source.notes);
     }
 
 private:
@@ -197,7 +197,8 @@ private:
         }
     }
 
-    Result<jobs::JobEnd> finish(std::int64_t step, const deploy::Proof& proof) const
+    Result<jobs::JobEnd> finish(std::int64_t step, const deploy::Proof& proof,
+                                const std::vector<std::string>& notes) const
     {
         Json from = {{"model", m_model}, {"modelDigest", m_modelRecord.digest}};
         if (m_run) {
@@ -208,6 +209,7 @@ private:
         auto card = deploy::writeProofCard(m_plan.folder, {{"form", m_plan.form},
                                                            {"type", m_plan.type},
                                                            {"from", from},
+                                                           {"notes", notes},
                                                            {"libtorch", TORCH_VERSION},
                                                            {"proof", deploy::toJson(proof)}});
         if (!card)

@@ -33,7 +33,7 @@ Result<ReadBack> readBack(ExportSource& source)
     auto files = model::ModelFiles::open(source.plan.folder);
     if (!files)
         return files.error();
-    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
+    auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);
     if (!decoder)
         return decoder.error();
     return ReadBack{*std::move(decoder), nullptr, *compared};

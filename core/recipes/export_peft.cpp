@@ -24,7 +24,7 @@ Result<ReadBack> readBack(ExportSource& source)
     auto files = model::ModelFiles::open(source.model.folder);
     if (!files)
         return files.error();
-    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
+    auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);
     if (!decoder)
         return decoder.error();
     ParamValues values(trainingSettings());
