@@ -1,10 +1,9 @@
 #include "text/bert_normalizer.h"
 
 #include "base/text.h"
+#include "text/normal_form.h"
 #include "text/unicode.h"
 
-#include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 
 namespace fettle::text {
@@ -29,18 +28,23 @@ bool isControl(char32_t c)
     if (c == '\t' || c == '\n' || c == '\r')
         return false;
     const auto type = u_charType(static_cast<UChar32>(c));
-    return type == U_CONTROL_CHAR || type == U_FORMAT_CHAR || type == U_UNASSIGNED ||
-           type == U_PRIVATE_USE_CHAR || type == U_SURROGATE;
+    return type == U_CONTROL_CHAR || type == U_PRIVATE_USE_CHAR ||
+           (type == U_FORMAT_CHAR && isSince(c, 8));
 }
 
-std::string decomposed(const std::string& text)
+/// Marks without width as Unicode 8 had them, the version of the reference.
+bool isAccent(char32_t c)
 {
-    UErrorCode code = U_ZERO_ERROR;
-    const auto* form = icu::Normalizer2::getNFDInstance(code);
-    std::string out;
-    icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
-    form->normalizeUTF8(0, text, sink, nullptr, code);
-    return out;
+    if (c == 0x1885 || c == 0x1886 || c == 0xA9BD)
+        return false;
+    return c == 0x1734 ||
+           (u_charType(static_cast<UChar32>(c)) == U_NON_SPACING_MARK && isSince(c, 8));
+}
+
+const NormalForm& canonical()
+{
+    static const NormalForm form("NFD");
+    return form;
 }
 
 class BertNormalizer final : public Normalizer
@@ -54,16 +58,20 @@ public:
     {
     }
 
-    void apply(std::string& text) const override
+    void apply(std::string& text) const override { run(text); }
+    void apply(AlignedText& text) const override { run(text); }
+
+private:
+    template<typename Text> void run(Text& text) const
     {
         if (m_clean)
-            each(text, [](std::string& out, char32_t c) {
+            eachCharacter(text, [](std::string& out, char32_t c) {
                 if (c == 0 || c == 0xFFFD || isControl(c))
                     return;
                 appendUtf8(out, isClass(c, kSpace) ? U' ' : c);
             });
         if (m_cjk)
-            each(text, [](std::string& out, char32_t c) {
+            eachCharacter(text, [](std::string& out, char32_t c) {
                 const bool apart = isCjk(c);
                 if (apart)
                     out += ' ';
@@ -72,24 +80,14 @@ public:
                     out += ' ';
             });
         if (m_strip) {
-            text = decomposed(text);
-            each(text, [](std::string& out, char32_t c) {
-                if (u_charType(static_cast<UChar32>(c)) != U_NON_SPACING_MARK)
+            canonical().apply(text);
+            eachCharacter(text, [](std::string& out, char32_t c) {
+                if (!isAccent(c))
                     appendUtf8(out, c);
             });
         }
         if (m_lower)
-            each(text, [](std::string& out, char32_t c) { appendLower(out, c); });
-    }
-
-private:
-    template<typename Write> static void each(std::string& text, const Write& write)
-    {
-        std::string out;
-        out.reserve(text.size());
-        for (std::size_t at = 0; at < text.size();)
-            write(out, decodeValid(text.data(), at));
-        text = std::move(out);
+            eachCharacter(text, appendLower);
     }
 
     bool m_clean, m_cjk, m_strip, m_lower;

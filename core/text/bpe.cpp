@@ -146,8 +146,11 @@ TokenId BpeModel::characterId(std::string_view character, bool first, bool last)
 
 void BpeModel::toSymbols(std::string_view piece, std::vector<Symbol>& symbols) const
 {
-    const auto add = [&](TokenId id) { symbols.push_back({id, 0, 0}); };
+    const auto add = [&](TokenId id, std::size_t length) {
+        symbols.push_back({id, 0, 0, static_cast<std::int32_t>(length)});
+    };
     bool unkPending = false;
+    std::size_t unkLength = 0;
     for (std::size_t at = 0; at < piece.size();) {
         const std::size_t start = at;
         decodeValid(piece.data(), at);
@@ -155,8 +158,8 @@ void BpeModel::toSymbols(std::string_view piece, std::vector<Symbol>& symbols) c
         const TokenId id = characterId(character, start == 0, at >= piece.size());
         if (id >= 0) {
             if (std::exchange(unkPending, false))
-                add(*m_unk);
-            add(id);
+                add(*m_unk, unkLength);
+            add(id, character.size());
             continue;
         }
         const auto byteId = [&](char c) { return m_byteIds[static_cast<unsigned char>(c)]; };
@@ -164,15 +167,16 @@ void BpeModel::toSymbols(std::string_view piece, std::vector<Symbol>& symbols) c
                                               [&](char c) { return byteId(c) >= 0; })) {
             // A pending unknown stays pending here, as in the reference.
             for (const char c : character)
-                add(byteId(c));
+                add(byteId(c), 1);
         } else if (m_unk) {
             if (unkPending && !m_fuseUnk)
-                add(*m_unk);
+                add(*m_unk, std::exchange(unkLength, 0));
+            unkLength = character.size() + (unkPending ? unkLength : 0);
             unkPending = true;
         }
     }
     if (unkPending)
-        add(*m_unk);
+        add(*m_unk, unkLength);
     for (std::size_t i = 0; i < symbols.size(); ++i) {
         symbols[i].previous = static_cast<std::int32_t>(i) - 1;
         symbols[i].next = i + 1 < symbols.size() ? static_cast<std::int32_t>(i) + 1 : -1;
@@ -210,6 +214,7 @@ void BpeModel::merge(std::vector<Symbol>& symbols) const
         left.id = top.id;
         right.id = -1;
         left.next = right.next;
+        left.length += right.length;
         if (right.next >= 0)
             at(right.next).previous = top.position;
         consider(left.previous, true);
@@ -217,7 +222,8 @@ void BpeModel::merge(std::vector<Symbol>& symbols) const
     }
 }
 
-void BpeModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
+void BpeModel::encode(std::string_view piece, std::vector<TokenId>& ids,
+                      std::vector<Range>* ranges) const
 {
     if (piece.empty())
         return;
@@ -226,6 +232,8 @@ void BpeModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
         if (whole && !(static_cast<std::size_t>(*whole) < m_special.size() &&
                        m_special[static_cast<std::size_t>(*whole)])) {
             ids.push_back(*whole);
+            if (ranges)
+                ranges->push_back({0, piece.size()});
             return;
         }
     }
@@ -234,9 +242,14 @@ void BpeModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
     toSymbols(piece, symbols);
     if (symbols.size() > 1)
         merge(symbols);
+    std::size_t at = 0;
     for (const Symbol& symbol : symbols) {
-        if (symbol.id >= 0)
-            ids.push_back(symbol.id);
+        if (symbol.id < 0)
+            continue;
+        ids.push_back(symbol.id);
+        const std::size_t begin = std::exchange(at, at + static_cast<std::size_t>(symbol.length));
+        if (ranges)
+            ranges->push_back({begin, at});
     }
 }
 

@@ -13,7 +13,8 @@ public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<BpeModel>> fromJson(const Json& model);
 
-    void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
+    void encode(std::string_view piece, std::vector<TokenId>& ids,
+                std::vector<Range>* ranges) const override;
 
     /// These ids are never given to a whole piece of text (ignore_merges), whatever it spells.
     void forbidWhole(std::vector<bool> special) { m_special = std::move(special); }
@@ -23,6 +24,7 @@ private:
     {
         TokenId id; // -1: merged away
         std::int32_t previous, next;
+        std::int32_t length; // bytes of the piece that it stands for
     };
 
     BpeModel() = default;

@@ -62,8 +62,7 @@ public:
             int current = 0;
             const auto flush = [&](std::size_t end) {
                 if (current != 0 && end > begin)
-                    out.push_back(
-                        {piece.text.substr(begin, end - begin), piece.atStart && begin == 0});
+                    out.push_back(piece.part(begin, end));
             };
             for (std::size_t at = 0; at < piece.text.size();) {
                 const std::size_t start = at;
@@ -93,6 +92,8 @@ int scriptKind(char32_t c)
         return 1;
     UErrorCode code = U_ZERO_ERROR;
     auto script = c == 0x30FC ? USCRIPT_HAN : uscript_getScript(static_cast<UChar32>(c), &code);
+    if (!isSince(c, 9)) // newer than the reference's table
+        return 1;
     if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA)
         script = USCRIPT_HAN;
     return 2 + static_cast<int>(script);
@@ -113,7 +114,7 @@ public:
                 const std::size_t begin = at;
                 for (std::size_t i = 0; i < m_length && at < piece.text.size(); ++i)
                     decodeValid(piece.text.data(), at);
-                out.push_back({piece.text.substr(begin, at - begin), piece.atStart && begin == 0});
+                out.push_back(piece.part(begin, at));
             }
         }
         pieces.list = std::move(out);

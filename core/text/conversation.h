@@ -25,9 +25,11 @@ struct EncodedExample
     std::int64_t trainedCount() const;
 };
 
-/// Encodes a conversation with the model's own form. Trained spans are exact: for each assistant
-/// message the tokens of its content and of the end-of-turn mark behind it. The first token is
-/// never trained (nothing stands before it). Errors: InvalidInput when the template refuses the
+/// Encodes a conversation with the model's own form. Trained are, for each assistant message, the
+/// tokens of its text, of what the form writes around it behind the header that generation is
+/// given, and of the end-of-turn mark; of a form with {% generation %} blocks, the blocks. Never a
+/// token that holds a character of another message, nor the first one (nothing stands before it).
+/// A message with "weight": 0 is not learned. Errors: InvalidInput when the template refuses the
 /// messages.
 Result<EncodedExample> encodeConversation(const Tokenizer& tokenizer,
                                           const ChatTemplate& chatTemplate,

@@ -257,6 +257,22 @@ private:
     bool m_cleanup;
 };
 
+/// No key of a decoder is left out silently.
+Result<void> knownKeys(const JsonPart& part, const std::string& type)
+{
+    if (type == "Replace")
+        return part.onlyKeys({"type", "pattern", "content"});
+    if (type == "Strip")
+        return part.onlyKeys({"type", "content", "start", "stop"});
+    if (type == "WordPiece")
+        return part.onlyKeys({"type", "prefix", "cleanup"});
+    if (type == "BPEDecoder")
+        return part.onlyKeys({"type", "suffix"});
+    if (type == "CTC")
+        return part.onlyKeys({"type", "pad_token", "word_delimiter_token", "cleanup"});
+    return {};
+}
+
 Result<std::unique_ptr<const Decoder>> makeDecoder(const JsonPart& part)
 {
     using Made = std::unique_ptr<const Decoder>;
@@ -272,6 +288,8 @@ Result<std::unique_ptr<const Decoder>> makeDecoder(const JsonPart& part)
             return known.error();
         return type == "Fuse" ? Made(new FuseDecoder) : Made(new ByteFallbackDecoder);
     }
+    if (auto known = knownKeys(part, type); !known)
+        return known.error();
     if (type == "Replace") {
         auto replacement = Replacement::fromJson(part.json(), part.place());
         if (!replacement)

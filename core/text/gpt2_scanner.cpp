@@ -91,12 +91,12 @@ private:
 
 } // namespace
 
-void splitLikeGpt2(std::string_view text, bool atStart, std::vector<Piece>& pieces)
+void splitLikeGpt2(const Piece& piece, std::vector<Piece>& pieces)
 {
-    const Scanner scanner(text);
-    for (std::size_t at = 0; at < text.size();) {
+    const Scanner scanner(piece.text);
+    for (std::size_t at = 0; at < piece.text.size();) {
         const std::size_t end = scanner.pieceEnd(at);
-        pieces.push_back({text.substr(at, end - at), atStart && at == 0});
+        pieces.push_back(piece.part(at, end));
         at = end;
     }
 }

@@ -27,24 +27,38 @@ Result<Metaspace> Metaspace::fromJson(const JsonPart& part)
     return out;
 }
 
+/// Spaces written as the mark, and one in front where it is wanted and not there.
+Piece MetaspaceSplit::withMarks(const Piece& piece, bool inFront, Pieces& pieces) const
+{
+    const std::string& mark = m_settings.replacement;
+    std::string text;
+    std::vector<Range> origins;
+    for (std::size_t i = 0; i < piece.text.size(); ++i) {
+        if (piece.text[i] == ' ')
+            text += mark;
+        else
+            text += piece.text[i];
+        if (piece.origins)
+            origins.resize(text.size(), piece.origins[i]);
+    }
+    if (inFront && text.compare(0, mark.size(), mark) != 0) {
+        text.insert(0, mark);
+        if (piece.origins)
+            origins.insert(origins.begin(), mark.size(),
+                           piece.text.empty() ? Range() : piece.origins[0]);
+    }
+    return pieces.replaced(piece, std::move(text), std::move(origins));
+}
+
 void MetaspaceSplit::apply(Pieces& pieces) const
 {
     std::vector<Piece> out;
     std::vector<Range> marks;
     const std::string& mark = m_settings.replacement;
     for (const Piece& piece : pieces.list) {
-        std::string text;
-        for (const char c : piece.text) {
-            if (c == ' ')
-                text += mark;
-            else
-                text += c;
-        }
         const bool wanted = m_settings.prepend == Metaspace::Prepend::Always ||
                             (m_settings.prepend == Metaspace::Prepend::First && piece.atStart);
-        if (wanted && text.compare(0, mark.size(), mark) != 0)
-            text.insert(0, mark);
-        const Piece whole{pieces.own(std::move(text)), piece.atStart};
+        const Piece whole = withMarks(piece, wanted, pieces);
         if (!m_settings.split) {
             out.push_back(whole);
             continue;

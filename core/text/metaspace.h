@@ -33,6 +33,8 @@ public:
     void apply(Pieces& pieces) const override;
 
 private:
+    Piece withMarks(const Piece& piece, bool inFront, Pieces& pieces) const;
+
     Metaspace m_settings;
 };
 

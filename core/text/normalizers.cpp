@@ -4,13 +4,11 @@
 #include "text/bert_normalizer.h"
 #include "text/byte_level.h"
 #include "text/json_parts.h"
+#include "text/normal_form.h"
 #include "text/regex.h"
 #include "text/unicode.h"
 
 #include <fmt/format.h>
-#include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
-#include <unicode/uchar.h>
 
 namespace fettle::text {
 
@@ -19,50 +17,22 @@ namespace {
 class UnicodeForm final : public Normalizer
 {
 public:
-    static Result<std::unique_ptr<const Normalizer>> make(const std::string& type,
-                                                          const JsonPart& part)
+    explicit UnicodeForm(const std::string& name)
+        : m_form(name)
     {
-        UErrorCode code = U_ZERO_ERROR;
-        const auto* form = type == "NFC"    ? icu::Normalizer2::getNFCInstance(code)
-                           : type == "NFD"  ? icu::Normalizer2::getNFDInstance(code)
-                           : type == "NFKC" ? icu::Normalizer2::getNFKCInstance(code)
-                                            : icu::Normalizer2::getNFKDInstance(code);
-        if (U_FAILURE(code))
-            return part.unknown(fmt::format("{}, whose tables ICU does not have", type));
-        return std::unique_ptr<const Normalizer>(new UnicodeForm(form));
     }
-
-    void apply(std::string& text) const override
-    {
-        UErrorCode code = U_ZERO_ERROR;
-        if (m_form->isNormalizedUTF8(text, code) && U_SUCCESS(code))
-            return;
-        std::string out;
-        icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
-        code = U_ZERO_ERROR;
-        m_form->normalizeUTF8(0, text, sink, nullptr, code);
-        text = std::move(out);
-    }
+    void apply(std::string& text) const override { m_form.apply(text); }
+    void apply(AlignedText& text) const override { m_form.apply(text); }
 
 private:
-    explicit UnicodeForm(const icu::Normalizer2* form)
-        : m_form(form)
-    {
-    }
-    const icu::Normalizer2* m_form; // owned by ICU
+    NormalForm m_form;
 };
 
 class Lowercase final : public Normalizer
 {
 public:
-    void apply(std::string& text) const override
-    {
-        std::string out;
-        out.reserve(text.size());
-        for (std::size_t at = 0; at < text.size();)
-            appendLower(out, decodeValid(text.data(), at));
-        text = std::move(out);
-    }
+    void apply(std::string& text) const override { eachCharacter(text, appendLower); }
+    void apply(AlignedText& text) const override { eachCharacter(text, appendLower); }
 };
 
 class Prepend final : public Normalizer
@@ -77,6 +47,7 @@ public:
         if (!text.empty())
             text.insert(0, m_front);
     }
+    void apply(AlignedText& text) const override { text.prepend(m_front); }
 
 private:
     std::string m_front;
@@ -90,6 +61,7 @@ public:
     {
     }
     void apply(std::string& text) const override { m_replacement.apply(text); }
+    void apply(AlignedText& text) const override { m_replacement.apply(text); }
 
 private:
     Replacement m_replacement;
@@ -106,6 +78,18 @@ public:
     }
     void apply(std::string& text) const override
     {
+        const Range kept = inside(text);
+        text = text.substr(kept.begin, kept.end - kept.begin);
+    }
+    void apply(AlignedText& text) const override
+    {
+        const Range kept = inside(text.text());
+        text.cut(kept.begin, kept.end);
+    }
+
+private:
+    Range inside(const std::string& text) const
+    {
         std::size_t begin = 0, end = text.size();
         while (m_left && begin < end) {
             std::size_t next = begin;
@@ -119,10 +103,9 @@ public:
                 break;
             end -= length;
         }
-        text = text.substr(begin, end - begin);
+        return {begin, end};
     }
 
-private:
     bool m_left, m_right;
 };
 
@@ -134,25 +117,29 @@ public:
         : m_map(map)
     {
     }
-    void apply(std::string& text) const override
+    void apply(std::string& text) const override { run(text); }
+    void apply(AlignedText& text) const override { run(text); }
+
+private:
+    template<typename Text> void run(Text& text) const
     {
-        std::string out;
-        out.reserve(text.size());
-        for (std::size_t at = 0; at < text.size();) {
-            const char32_t c = decodeValid(text.data(), at);
+        eachCharacter(text, [this](std::string& out, char32_t c) {
             if (c == 0)
                 out += '\0';
             else if (const char32_t mapped = m_map(c))
                 appendUtf8(out, mapped);
-        }
-        text = std::move(out);
+        });
     }
 
-private:
     char32_t (*m_map)(char32_t);
 };
 
-char32_t withoutMarks(char32_t c) { return isClass(c, kMark) ? 0 : c; }
+/// The marks of Unicode 9, which the reference knows.
+char32_t withoutMarks(char32_t c)
+{
+    const bool mark = (isClass(c, kMark) && isSince(c, 9)) || c == 0x1CF2 || c == 0x1CF3;
+    return mark ? 0 : c;
+}
 
 /// The rules of "nmt": control characters go, odd spaces become spaces.
 char32_t nmt(char32_t c)
@@ -170,6 +157,14 @@ class ByteLevelForm final : public Normalizer
 {
 public:
     void apply(std::string& text) const override { text = toByteLevel(text); }
+    void apply(AlignedText& text) const override
+    {
+        text.each([](std::string& out, char32_t c) {
+            std::string bytes;
+            appendUtf8(bytes, c);
+            out += toByteLevel(bytes);
+        });
+    }
 };
 
 Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
@@ -189,10 +184,7 @@ Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
         return part.onlyKeys({"type", "normalizers"});
     }
     if (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD") {
-        auto form = UnicodeForm::make(type, part);
-        if (!form)
-            return form.error();
-        out.push_back(*std::move(form));
+        out.push_back(std::make_unique<UnicodeForm>(type));
         return part.onlyKeys({"type"});
     }
     if (type == "Lowercase") {
@@ -273,7 +265,7 @@ Result<Replacement> Replacement::fromJson(const Json& json, const std::string& p
     return out;
 }
 
-void Replacement::apply(std::string& text) const
+std::vector<Range> Replacement::find(std::string_view text) const
 {
     std::vector<Range> found;
     if (m_regex) {
@@ -283,6 +275,12 @@ void Replacement::apply(std::string& text) const
              at = text.find(m_literal, at + m_literal.size()))
             found.push_back({at, at + m_literal.size()});
     }
+    return found;
+}
+
+void Replacement::apply(std::string& text) const
+{
+    const auto found = find(text);
     if (found.empty())
         return;
     std::string out;
@@ -296,5 +294,7 @@ void Replacement::apply(std::string& text) const
     out.append(text, last);
     text = std::move(out);
 }
+
+void Replacement::apply(AlignedText& text) const { text.replace(find(text.text()), m_content); }
 
 } // namespace fettle::text

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "text/aligned_text.h"
 
 #include <memory>
 #include <vector>
@@ -12,7 +13,10 @@ class Normalizer
 {
 public:
     virtual ~Normalizer() = default;
-    virtual void apply(std::string& text) const = 0; ///< well-formed UTF-8 in and out
+    /// Well-formed UTF-8 in and out.
+    virtual void apply(std::string& text) const = 0;
+    /// The same text, with the origin of each character.
+    virtual void apply(AlignedText& text) const = 0;
 };
 
 using Normalizers = std::vector<std::unique_ptr<const Normalizer>>;
@@ -26,8 +30,11 @@ class Replacement
 public:
     static Result<Replacement> fromJson(const Json& part, const std::string& place);
     void apply(std::string& text) const;
+    void apply(AlignedText& text) const;
 
 private:
+    std::vector<Range> find(std::string_view text) const;
+
     std::string m_literal, m_content;
     std::shared_ptr<const class Regex> m_regex;
 };

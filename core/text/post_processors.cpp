@@ -67,6 +67,18 @@ Result<Surround> fromTemplate(const JsonPart& part, const IdOf& idOf)
     return out;
 }
 
+/// What ByteLevel and RobertaProcessing say of offsets.
+Result<Surround> withTrimming(const JsonPart& part, Surround out)
+{
+    const bool trims = part.type() != "BertProcessing";
+    const auto trim = part.flag("trim_offsets", trims), space = part.flag("add_prefix_space", true);
+    if (!trim || !space)
+        return part.badKinds();
+    out.trimOffsets = *trim;
+    out.addedPrefixSpace = *space;
+    return out;
+}
+
 /// BertProcessing and RobertaProcessing: "cls" and "sep" as [token, id].
 Result<Surround> fromPair(const JsonPart& part, const IdOf& idOf)
 {
@@ -85,7 +97,7 @@ Result<Surround> fromPair(const JsonPart& part, const IdOf& idOf)
                 fmt::format("the number of \"{}\" is not the one of its token", key));
         (std::string_view(key) == "cls" ? out.before : out.after).push_back(*id);
     }
-    return out;
+    return withTrimming(part, std::move(out));
 }
 
 Result<Surround> read(const JsonPart& part, const IdOf& idOf, int depth)
@@ -93,14 +105,20 @@ Result<Surround> read(const JsonPart& part, const IdOf& idOf, int depth)
     const std::string type = part.type();
     if (depth > 16)
         return part.invalid("sequences are nested too deeply");
-    if (type == "ByteLevel") // concerns offsets only
-        return Surround{};
+    if (type == "ByteLevel") {
+        if (auto known = part.onlyKeys({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+            !known)
+            return known.error();
+        return withTrimming(part, {});
+    }
     if (type == "TemplateProcessing")
         return fromTemplate(part, idOf);
     if (type == "BertProcessing" || type == "RobertaProcessing")
         return fromPair(part, idOf);
     if (type != "Sequence")
         return part.unknown(fmt::format("the post-processor \"{}\"", type));
+    if (auto known = part.onlyKeys({"type", "processors"}); !known)
+        return known.error();
     const Json& list = part.child("processors");
     if (!list.is_array())
         return part.badKinds();
@@ -112,6 +130,10 @@ Result<Surround> read(const JsonPart& part, const IdOf& idOf, int depth)
             return step;
         out.before.insert(out.before.begin(), step->before.begin(), step->before.end());
         out.after.insert(out.after.end(), step->after.begin(), step->after.end());
+        if (step->trimOffsets) {
+            out.trimOffsets = true;
+            out.addedPrefixSpace = step->addedPrefixSpace;
+        }
     }
     return out;
 }

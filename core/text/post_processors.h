@@ -11,6 +11,8 @@ namespace fettle::text {
 struct Surround
 {
     std::vector<TokenId> before, after;
+    bool trimOffsets = false;      ///< white space does not count to the place of a token
+    bool addedPrefixSpace = false; ///< ... but at the start, where it was put in front
 };
 
 /// From "post_processor"; null adds nothing. `idOf` looks a token up, to check the ids that the

@@ -20,8 +20,16 @@ public:
     void apply(Pieces& pieces) const override
     {
         for (Piece& piece : pieces.list) {
-            if (piece.text.empty() || piece.text[0] != ' ')
-                piece.text = pieces.own(" " + std::string(piece.text));
+            if (!piece.text.empty() && piece.text[0] == ' ')
+                continue;
+            std::vector<Range> origins;
+            if (piece.origins && !piece.text.empty()) {
+                origins.push_back(piece.origins[0]);
+                origins.insert(origins.end(), piece.origins, piece.origins + piece.text.size());
+            } else if (piece.origins) {
+                origins.resize(1);
+            }
+            piece = pieces.replaced(piece, " " + std::string(piece.text), std::move(origins));
         }
     }
 };
@@ -33,7 +41,7 @@ public:
     {
         std::vector<Piece> out;
         for (const Piece& piece : pieces.list)
-            splitLikeGpt2(piece.text, piece.atStart, out);
+            splitLikeGpt2(piece, out);
         pieces.list = std::move(out);
     }
 };
@@ -44,9 +52,15 @@ public:
     void apply(Pieces& pieces) const override
     {
         for (Piece& piece : pieces.list)
-            piece.text = pieces.own(toByteLevel(piece.text));
+            piece = toByteLevel(piece, pieces);
     }
 };
+
+/// Numbers of Unicode 17: the reference's patterns do not know them, its digits do.
+bool isNewestNumber(char32_t c)
+{
+    return (c >= 0x11DE0 && c <= 0x11DE9) || (c >= 0x16FF4 && c <= 0x16FF6);
+}
 
 class Digits final : public PreTokenizer
 {
@@ -64,7 +78,8 @@ public:
             digits.clear();
             for (std::size_t at = 0; at < piece.text.size();) {
                 const std::size_t start = at;
-                if (classes[decodeValid(piece.text.data(), at)] & kNumber)
+                const char32_t c = decodeValid(piece.text.data(), at);
+                if ((classes[c] & kNumber) || isNewestNumber(c))
                     digits.push_back({start, at});
             }
             if (digits.empty())
@@ -192,6 +207,7 @@ Result<void> addPreTokenizer(const JsonPart& part, PreTokenizers& out, int depth
         auto metaspace = Metaspace::fromJson(part);
         if (!metaspace)
             return metaspace.error();
+        out.asksForStart = out.asksForStart || metaspace->prepend == Metaspace::Prepend::First;
         out.steps.push_back(std::make_unique<MetaspaceSplit>(*metaspace));
         return {};
     }
@@ -219,6 +235,17 @@ std::vector<std::pair<Range, bool>> partition(std::size_t size, const std::vecto
 }
 
 } // namespace
+
+Piece toByteLevel(const Piece& piece, Pieces& pieces)
+{
+    std::vector<Range> origins;
+    for (std::size_t i = 0; piece.origins && i < piece.text.size(); ++i) {
+        const char c = piece.text[i];
+        origins.resize(origins.size() + byteLevelAlphabet()[static_cast<unsigned char>(c)].size(),
+                       piece.origins[i]);
+    }
+    return pieces.replaced(piece, toByteLevel(piece.text), std::move(origins));
+}
 
 std::optional<SplitBehavior> behaviorFrom(const std::string& name)
 {
@@ -285,8 +312,7 @@ void splitAt(const Piece& piece, const std::vector<Range>& matches, SplitBehavio
         std::reverse(kept.begin(), kept.end());
     for (const Range& range : kept) {
         if (range.begin != range.end)
-            out.push_back({piece.text.substr(range.begin, range.end - range.begin),
-                           piece.atStart && range.begin == 0});
+            out.push_back(piece.part(range.begin, range.end));
     }
 }
 

@@ -12,7 +12,15 @@ namespace fettle::text {
 struct Piece
 {
     std::string_view text;
-    bool atStart = false; ///< lies at the very start of the text
+    bool atStart = false;           ///< lies at the very start of the text
+    const Range* origins = nullptr; ///< where each byte comes from; null when nobody asks
+
+    /// The bytes [begin, end).
+    Piece part(std::size_t begin, std::size_t end) const
+    {
+        return {text.substr(begin, end - begin), atStart && begin == 0,
+                origins ? origins + begin : nullptr};
+    }
 };
 
 /// Pieces and the storage of those that are not parts of the text any more.
@@ -20,8 +28,16 @@ struct Pieces
 {
     std::vector<Piece> list;
     std::deque<std::string> owned;
+    std::deque<std::vector<Range>> ownedOrigins;
 
     std::string_view own(std::string text) { return owned.emplace_back(std::move(text)); }
+    /// The piece with a new text, whose bytes come from `origins` (empty when nobody asks).
+    Piece replaced(const Piece& piece, std::string text, std::vector<Range> origins)
+    {
+        const Range* places =
+            piece.origins ? ownedOrigins.emplace_back(std::move(origins)).data() : nullptr;
+        return {own(std::move(text)), piece.atStart, places};
+    }
 };
 
 /// One step of a pre-tokenizer of tokenizer.json. Immutable after loading.
@@ -38,6 +54,7 @@ struct PreTokenizers
     /// The pieces still have to be written in the byte-level alphabet. Kept out of the steps when
     /// it comes last: known words are looked up by their bytes as they stand.
     bool byteLevelAtEnd = false;
+    bool asksForStart = false; ///< something is put only before the very start of the text
 };
 
 /// From "pre_tokenizer"; sequences are laid flat, null gives none. Errors name the part.
@@ -55,6 +72,9 @@ enum class SplitBehavior
 
 /// From its name in files: "MergedWithNext".
 std::optional<SplitBehavior> behaviorFrom(const std::string& name);
+
+/// The piece written in the byte-level alphabet.
+Piece toByteLevel(const Piece& piece, Pieces& pieces);
 
 /// Splits one piece at `matches` (sorted, not overlapping); `invert` swaps matches and gaps.
 void splitAt(const Piece& piece, const std::vector<Range>& matches, SplitBehavior behavior,

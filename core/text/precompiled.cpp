@@ -1,7 +1,9 @@
+#include "base/text.h"
 #include "text/base64.h"
 #include "text/bert_normalizer.h"
 #include "text/unicode.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <unicode/brkiter.h>
@@ -67,28 +69,72 @@ public:
     {
         std::string out;
         out.reserve(text.size());
+        eachPart(text, [&](std::string_view part, const char* other) {
+            if (other)
+                out += other;
+            else
+                out += part;
+        });
+        text = std::move(out);
+    }
+
+    void apply(AlignedText& text) const override
+    {
+        std::vector<AlignedText::Change> changes;
+        bool any = false;
+        eachPart(text.text(), [&](std::string_view part, const char* other) {
+            any = any || other;
+            addChanges(part, other ? std::string_view(other) : part, changes);
+        });
+        if (any)
+            text.transform(changes);
+    }
+
+private:
+    /// Calls use(part, replacement) for what the table replaces, by grapheme or by letter;
+    /// null: the part stays.
+    template<typename Use> void eachPart(const std::string& text, const Use& use) const
+    {
         for (const std::string_view grapheme : graphemes(text)) {
-            if (grapheme.size() < kLongestGrapheme && replace(grapheme, out))
+            const char* other =
+                grapheme.size() < kLongestGrapheme ? replacement(grapheme) : nullptr;
+            if (other) {
+                use(grapheme, other);
                 continue;
+            }
             for (std::size_t at = 0; at < grapheme.size();) {
                 const std::size_t start = at;
                 decodeValid(grapheme.data(), at);
                 const auto letter = grapheme.substr(start, at - start);
-                if (!replace(letter, out))
-                    out += letter;
+                use(letter, replacement(letter));
             }
         }
-        text = std::move(out);
     }
 
-private:
-    bool replace(std::string_view part, std::string& out) const
+    const char* replacement(std::string_view part) const
     {
         const auto place = m_trie.shortestPrefix(part);
-        if (!place || *place > m_texts.size())
-            return false;
-        out += std::string_view(m_texts.c_str() + *place); // ends at NUL
-        return true;
+        // A place inside a character would break the well-formed text that everything behind needs.
+        const bool good = place && *place <= m_texts.size() &&
+                          (static_cast<unsigned char>(m_texts.c_str()[*place]) & 0xC0) != 0x80;
+        return good ? m_texts.c_str() + *place : nullptr;
+    }
+
+    /// What is more than before is added at the end, what is less goes with the last character
+    /// written, be it of the part before (as in the reference).
+    static void addChanges(std::string_view from, std::string_view to,
+                           std::vector<AlignedText::Change>& changes)
+    {
+        const auto count = [](std::string_view text) {
+            return std::ranges::count_if(
+                text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+        };
+        const auto before = count(from), after = count(to);
+        std::ptrdiff_t written = 0;
+        for (std::size_t at = 0; at < to.size();)
+            changes.push_back({decodeValid(to.data(), at), written++ >= before ? 1 : 0});
+        if (after < before && !changes.empty())
+            changes.back().change -= static_cast<int>(before - after);
     }
 
     static std::vector<std::string_view> graphemes(const std::string& text)
@@ -134,7 +180,8 @@ Result<std::unique_ptr<const Normalizer>> makePrecompiled(const JsonPart& part)
     if (blob && blob->size() >= sizeof(trieBytes))
         std::memcpy(&trieBytes, blob->data(), sizeof(trieBytes));
     if (!blob || trieBytes == 0 || trieBytes % 4 != 0 ||
-        trieBytes >= blob->size() - sizeof(trieBytes))
+        trieBytes >= blob->size() - sizeof(trieBytes) ||
+        !isValidUtf8(std::string_view(*blob).substr(sizeof(trieBytes) + trieBytes)))
         return part.invalid("the table of characters ('precompiled_charsmap') is damaged");
     std::vector<std::uint32_t> units(trieBytes / 4);
     std::memcpy(units.data(), blob->data() + sizeof(trieBytes), trieBytes);

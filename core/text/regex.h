@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "text/range.h"
 
 #include <memory>
 #include <string>
@@ -8,12 +9,6 @@
 #include <vector>
 
 namespace fettle::text {
-
-/// Where something lies in a text, in bytes: [begin, end).
-struct Range
-{
-    std::size_t begin = 0, end = 0;
-};
 
 /// A split pattern of tokenizer.json, as Oniguruma reads it, run by PCRE2 (UTF, UCP, JIT).
 /// Rewritten on the way: \s without U+180E, \w with marks, \p{Han} by script. Immutable; threads

@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "text/json_parts.h"
+#include "text/sentencepiece_model.h"
+#include "text/text_parts.h"
 
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
@@ -12,6 +14,22 @@ struct SentencePieceTokenizer::Library
 {
     sentencepiece::SentencePieceProcessor processor;
 };
+
+namespace {
+
+/// False for what is no model. The library throws at pieces that its tables cannot hold.
+bool loadInto(sentencepiece::SentencePieceProcessor& processor, const std::string& bytes)
+{
+    if (bytes.empty() || !characterMapsAreSound(bytes))
+        return false;
+    try {
+        return processor.LoadFromSerializedProto(bytes).ok() && processor.GetPieceSize() > 0;
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
+} // namespace
 
 SentencePieceTokenizer::SentencePieceTokenizer()
     : m_library(std::make_unique<Library>())
@@ -27,8 +45,7 @@ SentencePieceTokenizer::open(const std::filesystem::path& file, const Json& conf
         return bytes.error();
     std::shared_ptr<SentencePieceTokenizer> out(new SentencePieceTokenizer);
     auto& processor = out->m_library->processor;
-    if (bytes->empty() || !processor.LoadFromSerializedProto(*bytes).ok() ||
-        processor.GetPieceSize() <= 0)
+    if (!loadInto(processor, *bytes))
         return Error{ErrorCode::InvalidInput, "this is not a sentencepiece model",
                      file.filename().string(), "Fetch the tokenizer's files again"};
     for (int id = 0; id < processor.GetPieceSize(); ++id) {
@@ -95,73 +112,89 @@ Result<void> SentencePieceTokenizer::readAddedTokens(const Json& config)
     return {};
 }
 
+Encoding SentencePieceTokenizer::encodeWithOffsets(std::string_view text,
+                                                   EncodeOptions options) const
+{
+    auto out = encodeTrusted(toValidUtf8(text), options.parseSpecialTokens ? TrustedRanges::all()
+                                                                           : TrustedRanges::none());
+    if (options.addSpecialTokens)
+        addAround(out);
+    return out;
+}
+
 std::vector<TokenId> SentencePieceTokenizer::encode(std::string_view text,
                                                     EncodeOptions options) const
 {
-    const std::string valid = toValidUtf8(text);
-    auto ids = encodeTrusted(valid, options.parseSpecialTokens ? TrustedRanges::all()
-                                                               : TrustedRanges::none());
-    if (options.addSpecialTokens && m_addBos && bosId)
-        ids.insert(ids.begin(), *bosId);
-    if (options.addSpecialTokens && m_addEos && eosId)
-        ids.push_back(*eosId);
-    return ids;
+    return encodeWithOffsets(text, options).ids;
+}
+
+Encoding SentencePieceTokenizer::encodePartsWithOffsets(std::span<const TextPart> parts) const
+{
+    const JoinedParts whole(parts);
+    return encodeTrusted(whole.text, whole.trusted);
 }
 
 std::vector<TokenId> SentencePieceTokenizer::encodeParts(std::span<const TextPart> parts) const
 {
-    std::string text;
-    std::vector<Range> trusted;
-    for (const TextPart& part : parts) {
-        const std::size_t begin = text.size();
-        text += toValidUtf8(part.text);
-        if (!part.trusted || begin == text.size())
-            continue;
-        if (!trusted.empty() && trusted.back().end == begin)
-            trusted.back().end = text.size();
-        else
-            trusted.push_back({begin, text.size()});
-    }
-    return encodeTrusted(text, TrustedRanges(std::move(trusted)));
+    return encodePartsWithOffsets(parts).ids;
 }
 
-std::vector<TokenId> SentencePieceTokenizer::encodeTrusted(std::string_view text,
-                                                           const TrustedRanges& trusted) const
+void SentencePieceTokenizer::addAround(Encoding& encoding) const
 {
-    std::vector<TokenId> ids;
+    if (m_addBos && bosId) {
+        encoding.ids.insert(encoding.ids.begin(), *bosId);
+        encoding.bytes.insert(encoding.bytes.begin(), Range());
+        encoding.characters.insert(encoding.characters.begin(), Range());
+    }
+    if (m_addEos && eosId) {
+        encoding.ids.push_back(*eosId);
+        encoding.bytes.emplace_back();
+        encoding.characters.emplace_back();
+    }
+}
+
+Encoding SentencePieceTokenizer::encodeTrusted(std::string_view text,
+                                               const TrustedRanges& trusted) const
+{
+    Encoding out;
     std::vector<TokenMatcher::Found> found;
     m_matcher.findAll(text, 0, trusted, found);
     std::size_t last = 0;
     for (const auto& match : found) {
-        encodePlain(text.substr(last, match.range.begin - last), last == 0, ids);
-        ids.push_back(match.id);
+        encodePlain(text.substr(last, match.range.begin - last), last, out);
+        out.ids.push_back(match.id);
+        out.bytes.push_back(match.range);
         last = match.range.end;
     }
-    encodePlain(text.substr(last), last == 0, ids);
-    return ids;
+    encodePlain(text.substr(last), last, out);
+    out.characters = inCharacters(text, out.bytes);
+    return out;
 }
 
-void SentencePieceTokenizer::encodePlain(std::string_view text, bool atStart,
-                                         std::vector<TokenId>& ids) const
+void SentencePieceTokenizer::encodePlain(std::string_view text, std::size_t offset,
+                                         Encoding& out) const
 {
     if (text.empty())
         return;
     const auto& processor = m_library->processor;
-    std::vector<int> part;
     std::size_t skip = 0;
-    std::string input(text);
-    if (!atStart && !m_legacy && processor.unk_id() >= 0) {
+    std::string standIn;
+    if (offset > 0 && !m_legacy && processor.unk_id() >= 0) {
         // Behind a special token no space is put in front: encode behind a stand-in and cut it off.
-        const std::string standIn = processor.IdToPiece(processor.unk_id());
+        standIn = processor.IdToPiece(processor.unk_id());
         std::vector<int> front;
         (void)processor.Encode(standIn, &front);
         skip = front.size();
-        input = standIn + input;
     }
-    if (!processor.Encode(input, &part).ok())
-        return;
-    ids.insert(ids.end(), part.begin() + static_cast<std::ptrdiff_t>(std::min(skip, part.size())),
-               part.end());
+    const auto pieces = processor.EncodeAsImmutableProto(standIn + std::string(text));
+    const auto place = [&](std::size_t at) {
+        return offset + std::min(text.size(), at - std::min(at, standIn.size()));
+    };
+    for (std::size_t i = skip; i < pieces.pieces_size(); ++i) {
+        const auto piece = pieces.pieces(static_cast<int>(i));
+        out.ids.push_back(static_cast<TokenId>(piece.id()));
+        out.bytes.push_back({place(piece.begin()), place(piece.end())});
+    }
 }
 
 std::string SentencePieceTokenizer::decodePieces(const std::vector<int>& ids) const

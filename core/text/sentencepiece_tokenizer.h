@@ -17,6 +17,8 @@ public:
 
     std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const override;
     std::vector<TokenId> encodeParts(std::span<const TextPart> parts) const override;
+    Encoding encodeWithOffsets(std::string_view text, EncodeOptions options = {}) const override;
+    Encoding encodePartsWithOffsets(std::span<const TextPart> parts) const override;
     std::string decode(std::span<const TokenId> ids, bool skipSpecialTokens) const override;
     std::int64_t vocabSize() const override;
     std::optional<TokenId> idOf(std::string_view token) const override;
@@ -26,8 +28,9 @@ public:
 private:
     SentencePieceTokenizer();
     Result<void> readAddedTokens(const Json& config);
-    std::vector<TokenId> encodeTrusted(std::string_view text, const TrustedRanges& trusted) const;
-    void encodePlain(std::string_view text, bool atStart, std::vector<TokenId>& ids) const;
+    Encoding encodeTrusted(std::string_view text, const TrustedRanges& trusted) const;
+    void encodePlain(std::string_view text, std::size_t offset, Encoding& out) const;
+    void addAround(Encoding& encoding) const;
     std::string decodePieces(const std::vector<int>& ids) const;
 
     struct Library;

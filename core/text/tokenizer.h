@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "text/range.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -30,6 +31,19 @@ struct TextPart
     bool trusted = false;
 };
 
+/// Tokens and where they come from. All three lists are equally long; tokens that stand around a
+/// text (BOS, EOS) have empty ranges. A text with ill-formed UTF-8 counts as toValidUtf8() of it.
+struct Encoding
+{
+    std::vector<TokenId> ids;
+    /// Bytes of the text that each token stands for. Tokens of one character each have the whole of
+    /// it; what a normalizer adds belongs to the character at its side.
+    std::vector<Range> bytes;
+    /// The same in code points; white space at the ends is left out where the tokenizer's file says
+    /// so. Equal to `Encoding.offsets` of the tokenizers package.
+    std::vector<Range> characters;
+};
+
 /// Text to token ids and back. Immutable after loading: any number of threads may share one.
 class Tokenizer
 {
@@ -47,6 +61,10 @@ public:
     /// The parts as one text: words may reach over a border, special tokens lie inside trusted text
     /// or are only text. Adds nothing around it.
     virtual std::vector<TokenId> encodeParts(std::span<const TextPart> parts) const = 0;
+    /// encode() and encodeParts() with the origin of each token; slower. The parts count as one
+    /// text.
+    virtual Encoding encodeWithOffsets(std::string_view text, EncodeOptions options = {}) const = 0;
+    virtual Encoding encodePartsWithOffsets(std::span<const TextPart> parts) const = 0;
     /// May end inside a character when the ids do; see completeUtf8Prefix for streaming.
     virtual std::string decode(std::span<const TokenId> ids, bool skipSpecialTokens) const = 0;
 

@@ -4,10 +4,13 @@
 #include "text/bpe.h"
 #include "text/byte_level.h"
 #include "text/json_parts.h"
+#include "text/text_parts.h"
+#include "text/unicode.h"
 #include "text/unigram.h"
 #include "text/word_cache.h"
 #include "text/word_models.h"
 
+#include <algorithm>
 #include <atomic>
 #include <fmt/format.h>
 
@@ -27,6 +30,30 @@ Result<std::unique_ptr<TokenModel>> made(Result<std::unique_ptr<Model>> model)
     if (!model)
         return model.error();
     return std::unique_ptr<TokenModel>(*std::move(model));
+}
+
+/// Normalising moves places: a part is then trusted as a whole or not at all.
+TrustedRanges trustOf(const TrustedRanges& trusted, std::size_t begin, std::size_t size)
+{
+    return trusted.contain({begin, begin + size}) ? TrustedRanges::all() : TrustedRanges::none();
+}
+
+/// Characters at one end of a token that stand for white space.
+std::size_t spacesAt(std::string_view token, bool front)
+{
+    const std::string& mark = byteLevelAlphabet()[' '];
+    std::size_t count = 0;
+    for (;; ++count) {
+        std::size_t length = 0;
+        if (token.empty())
+            return count;
+        const auto c = front ? decodeValid(token.data(), length) : lastCodePoint(token, length);
+        const auto character =
+            front ? token.substr(0, length) : token.substr(token.size() - length);
+        if (character != mark && !isClass(c, kSpace))
+            return count;
+        front ? token.remove_prefix(length) : token.remove_suffix(length);
+    }
 }
 
 /// A model without "type" comes from old files and is told by its keys.
@@ -69,6 +96,11 @@ Result<std::shared_ptr<JsonTokenizer>> JsonTokenizer::fromJson(const Json& json)
         return file.invalid("the file is not an object");
     if (const auto version = file.text("version", "1.0"); !version || *version != "1.0")
         return file.unknown("a version other than 1.0");
+    if (auto known =
+            file.onlyKeys({"version", "truncation", "padding", "added_tokens", "normalizer",
+                           "pre_tokenizer", "post_processor", "decoder", "model"});
+        !known)
+        return known.error();
     std::shared_ptr<JsonTokenizer> out(new JsonTokenizer);
     auto model = readModel(file.child("model"));
     if (!model)
@@ -113,111 +145,195 @@ std::vector<TokenId> JsonTokenizer::encode(std::string_view text, EncodeOptions 
         valid = toValidUtf8(text);
         text = valid;
     }
-    auto ids = encodeTrusted(text, options.parseSpecialTokens ? TrustedRanges::all()
-                                                              : TrustedRanges::none());
-    if (!options.addSpecialTokens)
-        return ids;
-    ids.insert(ids.begin(), m_surround.before.begin(), m_surround.before.end());
-    ids.insert(ids.end(), m_surround.after.begin(), m_surround.after.end());
-    if (addBos && bosId && (ids.empty() || ids.front() != *bosId))
-        ids.insert(ids.begin(), *bosId);
-    if (addEos && eosId && (ids.empty() || ids.back() != *eosId))
-        ids.push_back(*eosId);
-    return ids;
+    Encoding out;
+    out.ids.reserve(text.size() / 3 + 4);
+    encodeTrusted(text, options.parseSpecialTokens ? TrustedRanges::all() : TrustedRanges::none(),
+                  {out.ids});
+    if (options.addSpecialTokens)
+        addAround(out);
+    return std::move(out.ids);
+}
+
+Encoding JsonTokenizer::encodeWithOffsets(std::string_view text, EncodeOptions options) const
+{
+    const std::string valid = toValidUtf8(text);
+    Encoding out;
+    encodeTrusted(valid, options.parseSpecialTokens ? TrustedRanges::all() : TrustedRanges::none(),
+                  {out.ids, &out.bytes});
+    addCharacters(valid, out);
+    if (options.addSpecialTokens)
+        addAround(out);
+    return out;
 }
 
 std::vector<TokenId> JsonTokenizer::encodeParts(std::span<const TextPart> parts) const
 {
-    std::string text;
-    std::vector<Range> trusted;
-    for (const TextPart& part : parts) {
-        const std::size_t begin = text.size();
-        if (isValidUtf8(part.text))
-            text += part.text;
-        else
-            text += toValidUtf8(part.text);
-        if (!part.trusted || begin == text.size())
-            continue;
-        if (!trusted.empty() && trusted.back().end == begin)
-            trusted.back().end = text.size();
-        else
-            trusted.push_back({begin, text.size()});
-    }
-    return encodeTrusted(text, TrustedRanges(std::move(trusted)));
+    const JoinedParts whole(parts);
+    std::vector<TokenId> ids;
+    ids.reserve(whole.text.size() / 3 + 4);
+    encodeTrusted(whole.text, whole.trusted, {ids});
+    return ids;
 }
 
-std::vector<TokenId> JsonTokenizer::encodeTrusted(std::string_view text,
-                                                  const TrustedRanges& trusted) const
+Encoding JsonTokenizer::encodePartsWithOffsets(std::span<const TextPart> parts) const
 {
-    std::vector<TokenId> ids;
-    ids.reserve(text.size() / 3);
+    const JoinedParts whole(parts);
+    Encoding out;
+    encodeTrusted(whole.text, whole.trusted, {out.ids, &out.bytes});
+    addCharacters(whole.text, out);
+    return out;
+}
+
+/// Puts what the file says around a text; in the lists that are not used nothing is put.
+void JsonTokenizer::addAround(Encoding& encoding) const
+{
+    const auto put = [&](bool front, std::span<const TokenId> ids) {
+        const bool offsets = encoding.bytes.size() == encoding.ids.size();
+        encoding.ids.insert(front ? encoding.ids.begin() : encoding.ids.end(), ids.begin(),
+                            ids.end());
+        for (auto* ranges : {&encoding.bytes, &encoding.characters}) {
+            if (offsets)
+                ranges->insert(front ? ranges->begin() : ranges->end(), ids.size(), Range());
+        }
+    };
+    put(true, m_surround.before);
+    put(false, m_surround.after);
+    if (addBos && bosId && (encoding.ids.empty() || encoding.ids.front() != *bosId))
+        put(true, std::span(&*bosId, 1));
+    if (addEos && eosId && (encoding.ids.empty() || encoding.ids.back() != *eosId))
+        put(false, std::span(&*eosId, 1));
+}
+
+void JsonTokenizer::addCharacters(std::string_view text, Encoding& encoding) const
+{
+    encoding.characters = inCharacters(text, encoding.bytes);
+    if (!m_surround.trimOffsets)
+        return;
+    for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
+        const Range bytes = encoding.bytes[i];
+        // The token as it was found, with the white space that an added token takes.
+        const std::string token =
+            m_added.find(encoding.ids[i])
+                ? std::string(text.substr(bytes.begin, bytes.end - bytes.begin))
+                : tokenOf(encoding.ids[i]);
+        Range& place = encoding.characters[i];
+        std::size_t before = spacesAt(token, true);
+        const std::size_t behind = spacesAt(token, false);
+        if (before == 1 && m_surround.addedPrefixSpace && (i == 0 || place.begin == 0))
+            before = 0;
+        place.begin = std::min(place.begin + before, std::max(place.begin, place.end));
+        if (behind > 0 && place.end >= behind)
+            place.end = std::max(place.end - behind, place.begin);
+    }
+}
+
+void JsonTokenizer::encodeTrusted(std::string_view text, const TrustedRanges& trusted,
+                                  Sink sink) const
+{
     std::vector<TokenMatcher::Found> found;
     m_added.raw().findAll(text, 0, trusted, found);
     std::size_t last = 0;
     for (const auto& match : found) {
-        encodeRest(text.substr(last, match.range.begin - last), last, trusted, ids);
-        ids.push_back(match.id);
+        encodeRest(text.substr(last, match.range.begin - last), last, trusted, sink);
+        sink.ids.push_back(match.id);
+        if (sink.bytes)
+            sink.bytes->push_back(match.range);
         last = match.range.end;
     }
-    encodeRest(text.substr(last), last, trusted, ids);
-    return ids;
+    encodeRest(text.substr(last), last, trusted, sink);
 }
 
 void JsonTokenizer::encodeRest(std::string_view text, std::size_t offset,
-                               const TrustedRanges& trusted, std::vector<TokenId>& ids) const
+                               const TrustedRanges& trusted, Sink sink) const
 {
     if (text.empty())
         return;
-    const TrustedRanges* known = &trusted;
-    const TrustedRanges whole = trusted.contain({offset, offset + text.size()})
-                                    ? TrustedRanges::all()
-                                    : TrustedRanges::none();
-    const bool atStart = offset == 0;
-    std::string normalized;
-    if (!m_normalizers.empty()) {
-        normalized = text;
+    if (!sink.bytes && m_normalizers.empty())
+        return encodeNormalized({text, offset == 0}, offset, trusted, sink);
+    const TrustedRanges whole = m_normalizers.empty() || m_added.normalized().empty()
+                                    ? trusted
+                                    : trustOf(trusted, offset, text.size());
+    std::string normalized(text);
+    if (!sink.bytes) {
         for (const auto& step : m_normalizers)
             step->apply(normalized);
-        text = normalized;
-        known = &whole; // places have moved: trust the piece as a whole or not at all
     }
-    if (m_added.normalized().empty()) {
-        encodePlain(text, atStart, ids);
-        return;
-    }
-    std::vector<TokenMatcher::Found> found;
-    m_added.normalized().findAll(text, offset, *known, found);
-    std::size_t last = 0;
-    for (const auto& match : found) {
-        encodePlain(text.substr(last, match.range.begin - last), atStart && last == 0, ids);
-        ids.push_back(match.id);
-        last = match.range.end;
-    }
-    encodePlain(text.substr(last), atStart && last == 0, ids);
+    // Places are needed too where it counts whether the first character is still the text's first.
+    const bool asked =
+        m_preTokenizers.asksForStart && offset == 0 && normalized.substr(0, 1) != text.substr(0, 1);
+    if (!sink.bytes && !asked)
+        return encodeNormalized({normalized, offset == 0}, offset, whole, sink);
+    AlignedText aligned(text, offset);
+    for (const auto& step : m_normalizers)
+        step->apply(aligned);
+    const bool atStart = !aligned.origins().empty() && aligned.origins()[0].begin == 0;
+    encodeNormalized({aligned.text(), atStart, sink.bytes ? aligned.origins().data() : nullptr},
+                     offset, whole, sink);
 }
 
-void JsonTokenizer::encodePlain(std::string_view text, bool atStart,
-                                std::vector<TokenId>& ids) const
+void JsonTokenizer::encodeNormalized(const Piece& piece, std::size_t offset,
+                                     const TrustedRanges& trusted, Sink sink) const
 {
-    if (text.empty())
+    if (m_added.normalized().empty())
+        return encodePlain(piece, sink);
+    std::vector<TokenMatcher::Found> found;
+    m_added.normalized().findAll(piece.text, offset, trusted, found);
+    std::size_t last = 0;
+    for (const auto& match : found) {
+        encodePlain(piece.part(last, match.range.begin), sink);
+        sink.ids.push_back(match.id);
+        if (sink.bytes)
+            sink.bytes->push_back(
+                {piece.origins[match.range.begin].begin, piece.origins[match.range.end - 1].end});
+        last = match.range.end;
+    }
+    encodePlain(piece.part(last, piece.text.size()), sink);
+}
+
+void JsonTokenizer::encodePlain(const Piece& whole, Sink sink) const
+{
+    if (whole.text.empty())
         return;
     Pieces pieces;
-    pieces.list.push_back({text, atStart});
+    pieces.list.push_back(whole);
     for (const auto& step : m_preTokenizers.steps)
         step->apply(pieces);
+    if (sink.bytes) {
+        for (const Piece& piece : pieces.list)
+            encodeAligned(piece, pieces, sink);
+        return;
+    }
     WordCache& cache = WordCache::ofThread(m_number);
     for (const Piece& piece : pieces.list) {
         const bool cached = piece.text.size() <= WordCache::kMaxWord;
         const std::uint64_t hash = cached ? WordCache::hashOf(piece.text) : 0;
-        if (cached && cache.find(piece.text, hash, ids))
+        if (cached && cache.find(piece.text, hash, sink.ids))
             continue;
-        const std::size_t before = ids.size();
+        const std::size_t before = sink.ids.size();
         if (m_preTokenizers.byteLevelAtEnd)
-            m_model->encode(toByteLevel(piece.text), ids);
+            m_model->encode(toByteLevel(piece.text), sink.ids, nullptr);
         else
-            m_model->encode(piece.text, ids);
+            m_model->encode(piece.text, sink.ids, nullptr);
         if (cached)
-            cache.insert(piece.text, hash, std::span(ids).subspan(before));
+            cache.insert(piece.text, hash, std::span(sink.ids).subspan(before));
+    }
+}
+
+/// One piece with the origin of its tokens.
+void JsonTokenizer::encodeAligned(const Piece& piece, Pieces& pieces, Sink sink) const
+{
+    if (piece.text.empty())
+        return;
+    const Piece written = m_preTokenizers.byteLevelAtEnd ? toByteLevel(piece, pieces) : piece;
+    std::vector<Range> ranges;
+    m_model->encode(written.text, sink.ids, &ranges);
+    for (const Range& range : ranges) {
+        const std::size_t last = written.text.size() - 1;
+        const Range first = written.origins[std::min(range.begin, last)];
+        sink.bytes->push_back(
+            range.end > range.begin
+                ? Range{first.begin, written.origins[std::min(range.end - 1, last)].end}
+                : Range{first.begin, first.begin});
     }
 }
 

@@ -20,6 +20,8 @@ public:
 
     std::vector<TokenId> encode(std::string_view text, EncodeOptions options = {}) const override;
     std::vector<TokenId> encodeParts(std::span<const TextPart> parts) const override;
+    Encoding encodeWithOffsets(std::string_view text, EncodeOptions options = {}) const override;
+    Encoding encodePartsWithOffsets(std::span<const TextPart> parts) const override;
     std::string decode(std::span<const TokenId> ids, bool skipSpecialTokens) const override;
     std::int64_t vocabSize() const override;
     std::optional<TokenId> idOf(std::string_view token) const override;
@@ -31,10 +33,22 @@ public:
 private:
     JsonTokenizer();
 
-    std::vector<TokenId> encodeTrusted(std::string_view text, const TrustedRanges& trusted) const;
+    /// Where ids go; `bytes` only where somebody asks for the origin of tokens.
+    struct Sink
+    {
+        std::vector<TokenId>& ids;
+        std::vector<Range>* bytes = nullptr;
+    };
+
+    void encodeTrusted(std::string_view text, const TrustedRanges& trusted, Sink sink) const;
     void encodeRest(std::string_view text, std::size_t offset, const TrustedRanges& trusted,
-                    std::vector<TokenId>& ids) const;
-    void encodePlain(std::string_view text, bool atStart, std::vector<TokenId>& ids) const;
+                    Sink sink) const;
+    void encodeNormalized(const Piece& piece, std::size_t offset, const TrustedRanges& trusted,
+                          Sink sink) const;
+    void encodePlain(const Piece& piece, Sink sink) const;
+    void encodeAligned(const Piece& piece, Pieces& pieces, Sink sink) const;
+    void addAround(Encoding& encoding) const;
+    void addCharacters(std::string_view text, Encoding& encoding) const;
 
     const std::uint64_t m_number; // for the word cache; never used twice in a process
     std::unique_ptr<TokenModel> m_model;

@@ -1,28 +1,16 @@
 #include "text/unicode.h"
 
 #include "base/text.h"
+#include "text/newer_characters.h"
 
 #include <memory>
 #include <unicode/uchar.h>
-#include <utility>
 
 namespace fettle::text {
 
 namespace {
 
 constexpr UChar32 kCodePoints = 0x110000;
-
-// Letters and digits of Unicode 16, which the reference knows and ICU 72 does not.
-constexpr std::pair<UChar32, UChar32> kNewLetters[] = {
-    {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},   {0x105C0, 0x105F3},
-    {0x10D4A, 0x10D65}, {0x10D6F, 0x10D85}, {0x10EC2, 0x10EC4}, {0x11380, 0x11389},
-    {0x1138B, 0x1138B}, {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113B7},
-    {0x113D1, 0x113D1}, {0x113D3, 0x113D3}, {0x11BC0, 0x11BE0}, {0x13460, 0x143FA},
-    {0x16100, 0x1611D}, {0x16D40, 0x16D6C}, {0x18CFF, 0x18CFF}, {0x1E5D0, 0x1E5ED},
-    {0x1E5F0, 0x1E5F0}, {0x2EBF0, 0x2EE5D}};
-constexpr std::pair<UChar32, UChar32> kNewNumbers[] = {
-    {0x10D40, 0x10D49}, {0x116D0, 0x116E3}, {0x11BF0, 0x11BF9}, {0x16130, 0x16139},
-    {0x16D70, 0x16D79}, {0x1CCF0, 0x1CCF9}, {0x1E5F1, 0x1E5FA}};
 
 UBool markRange(const void* context, UChar32 start, UChar32 limit, UCharCategory category)
 {
@@ -37,10 +25,10 @@ UBool markRange(const void* context, UChar32 start, UChar32 limit, UCharCategory
         classes |= kMark | kWord;
     if (mask & (U_GC_ND_MASK | U_GC_PC_MASK))
         classes |= kWord;
-    if (mask & U_GC_P_MASK)
-        classes |= kPunctuation;
+    const bool punctuation = (mask & U_GC_P_MASK) != 0;
     for (UChar32 c = start; c < limit; ++c)
-        table[c] = classes;
+        table[c] = static_cast<std::uint8_t>(
+            classes | (punctuation && isSince(static_cast<char32_t>(c), 8) ? kPunctuation : 0));
     return true;
 }
 
@@ -55,15 +43,39 @@ std::unique_ptr<std::uint8_t[]> makeTable()
         if (u_hasBinaryProperty(c, UCHAR_ALPHABETIC) || u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL))
             table[c] |= kWord;
     }
-    for (const auto& [first, last] : kNewLetters) {
-        for (UChar32 c = first; c <= last; ++c)
-            table[c] |= kLetter | kWord;
-    }
-    for (const auto& [first, last] : kNewNumbers) {
-        for (UChar32 c = first; c <= last; ++c)
-            table[c] |= kNumber | kWord;
+    // Punctuation in Unicode 8, something else today.
+    table[0x166D] |= kPunctuation;
+    table[0x111C9] |= kPunctuation;
+    for (const NewerCharacters& range : newerCharacters()) {
+        const std::uint8_t known = table[range.standIn] & (kLetter | kNumber | kMark | kWord);
+        for (char32_t c = range.first; c <= range.last; ++c)
+            table[c] |= known | kNewer;
     }
     return table;
+}
+
+/// Lower case, with the letters of Unicode 16 and 17 that ICU 72 does not know.
+char32_t lowerOf(char32_t c)
+{
+    if (c >= 0x10D50 && c <= 0x10D65)
+        return c + 0x20;
+    if (c >= 0x16EA0 && c <= 0x16EB8)
+        return c + 0x1B;
+    switch (c) {
+    case 0x1C89:
+    case 0xA7CC:
+    case 0xA7CE:
+    case 0xA7D2:
+    case 0xA7D4:
+    case 0xA7DA:
+        return c + 1;
+    case 0xA7CB:
+        return 0x264;
+    case 0xA7DC:
+        return 0x19B;
+    default:
+        return static_cast<char32_t>(u_tolower(static_cast<UChar32>(c)));
+    }
 }
 
 } // namespace
@@ -83,12 +95,19 @@ char32_t lastCodePoint(std::string_view text, std::size_t& length)
     return decodeValid(text.data(), start);
 }
 
+bool isSince(char32_t c, int version)
+{
+    UVersionInfo since;
+    u_charAge(static_cast<UChar32>(c), since);
+    return since[0] > 0 && since[0] <= version;
+}
+
 void appendLower(std::string& out, char32_t c)
 {
     if (c == 0x130) // the one code point whose lower case is two
         out += "i\xCC\x87";
     else
-        appendUtf8(out, static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
+        appendUtf8(out, lowerOf(c));
 }
 
 } // namespace fettle::text

@@ -9,12 +9,13 @@ namespace fettle::text {
 /// Classes of code points that the split patterns ask for, as bits of one byte.
 enum CharClass : std::uint8_t
 {
-    kLetter = 1,      ///< \p{L}
-    kNumber = 2,      ///< \p{N}
-    kSpace = 4,       ///< White_Space: what \s means in Oniguruma and in Rust
-    kMark = 8,        ///< \p{M}
-    kWord = 16,       ///< \w: alphabetic, mark, decimal digit, connector, joiner
-    kPunctuation = 32 ///< \p{P}
+    kLetter = 1,       ///< \p{L}
+    kNumber = 2,       ///< \p{N}
+    kSpace = 4,        ///< White_Space: what \s means in Oniguruma and in Rust
+    kMark = 8,         ///< \p{M}
+    kWord = 16,        ///< \w: alphabetic, mark, decimal digit, connector, joiner
+    kPunctuation = 32, ///< what the reference's word splitters take for it: \p{P} of Unicode 8
+    kNewer = 64        ///< see newerCharacters()
 };
 
 /// All classes of all 0x110000 code points, from ICU; built at first use, then constant.
@@ -48,6 +49,9 @@ inline char32_t decodeValid(const char* text, std::size_t& at)
 
 /// Last code point of non-empty well-formed UTF-8; `length` is its number of bytes.
 char32_t lastCodePoint(std::string_view text, std::size_t& length);
+
+/// True for what Unicode had in that version already.
+bool isSince(char32_t c, int version);
 
 /// Full lower case of one code point, without context (no final-sigma rule).
 void appendLower(std::string& out, char32_t c);

@@ -83,24 +83,27 @@ void UnigramModel::growTrie(std::string_view token, TokenId id)
     }
 }
 
-void UnigramModel::emit(std::string_view part, std::vector<TokenId>& ids) const
+/// Returns how many ids it appended.
+std::size_t UnigramModel::emit(std::string_view part, std::vector<TokenId>& ids) const
 {
     if (const auto id = m_vocab.find(part)) {
         ids.push_back(*id);
-        return;
+        return 1;
     }
     const auto byteId = [&](char c) { return m_byteIds[static_cast<unsigned char>(c)]; };
     const bool byBytes =
         !m_byteIds.empty() && std::ranges::all_of(part, [&](char c) { return byteId(c) >= 0; });
     if (!byBytes) {
         ids.push_back(m_unk);
-        return;
+        return 1;
     }
     for (const char c : part)
         ids.push_back(byteId(c));
+    return part.size();
 }
 
-void UnigramModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
+void UnigramModel::encode(std::string_view piece, std::vector<TokenId>& ids,
+                          std::vector<Range>* ranges) const
 {
     std::vector<Step> best(piece.size() + 1);
     const auto offer = [&](std::size_t from, std::size_t to, double score, TokenId id) {
@@ -144,8 +147,12 @@ void UnigramModel::encode(std::string_view piece, std::vector<TokenId>& ids) con
         inUnknown = unknown;
         end = from;
     }
-    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
-        emit(*part, ids);
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+        const std::size_t count = emit(*part, ids);
+        const auto begin = static_cast<std::size_t>(part->data() - piece.data());
+        if (ranges)
+            ranges->insert(ranges->end(), count, {begin, begin + part->size()});
+    }
 }
 
 } // namespace fettle::text

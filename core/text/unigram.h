@@ -14,12 +14,13 @@ public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<UnigramModel>> fromJson(const Json& model);
 
-    void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
+    void encode(std::string_view piece, std::vector<TokenId>& ids,
+                std::vector<Range>* ranges) const override;
 
 private:
     UnigramModel() = default;
     void growTrie(std::string_view token, TokenId id);
-    void emit(std::string_view part, std::vector<TokenId>& ids) const;
+    std::size_t emit(std::string_view part, std::vector<TokenId>& ids) const;
 
     std::vector<double> m_scores; // by id
     PairTable m_children; // (node, byte) -> {rank: id of the token that ends there, id: node}

@@ -54,13 +54,20 @@ Result<std::unique_ptr<WordPieceModel>> WordPieceModel::fromJson(const Json& mod
     return out;
 }
 
-void WordPieceModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
+void WordPieceModel::encode(std::string_view piece, std::vector<TokenId>& ids,
+                            std::vector<Range>* ranges) const
 {
-    if (characters(piece) > m_longest) {
+    const std::size_t before = ids.size(), rangesBefore = ranges ? ranges->size() : 0;
+    const auto unknown = [&] {
+        ids.resize(before);
         ids.push_back(m_unk);
-        return;
-    }
-    const std::size_t before = ids.size();
+        if (ranges) {
+            ranges->resize(rangesBefore);
+            ranges->push_back({0, piece.size()});
+        }
+    };
+    if (characters(piece) > m_longest)
+        return unknown();
     std::string wanted;
     for (std::size_t start = 0; start < piece.size();) {
         std::size_t end = piece.size();
@@ -75,12 +82,11 @@ void WordPieceModel::encode(std::string_view piece, std::vector<TokenId>& ids) c
             lastCodePoint(piece.substr(start, end - start), length);
             end -= length;
         }
-        if (!id) {
-            ids.resize(before);
-            ids.push_back(m_unk);
-            return;
-        }
+        if (!id)
+            return unknown();
         ids.push_back(*id);
+        if (ranges)
+            ranges->push_back({start, end});
         start = end;
     }
 }
@@ -102,9 +108,12 @@ Result<std::unique_ptr<WordLevelModel>> WordLevelModel::fromJson(const Json& mod
     return out;
 }
 
-void WordLevelModel::encode(std::string_view piece, std::vector<TokenId>& ids) const
+void WordLevelModel::encode(std::string_view piece, std::vector<TokenId>& ids,
+                            std::vector<Range>* ranges) const
 {
     ids.push_back(m_vocab.find(piece).value_or(m_unk));
+    if (ranges)
+        ranges->push_back({0, piece.size()});
 }
 
 } // namespace fettle::text

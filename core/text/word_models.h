@@ -13,7 +13,8 @@ public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<WordPieceModel>> fromJson(const Json& model);
 
-    void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
+    void encode(std::string_view piece, std::vector<TokenId>& ids,
+                std::vector<Range>* ranges) const override;
 
 private:
     WordPieceModel() = default;
@@ -30,7 +31,8 @@ public:
     /// From the "model" object. Errors: InvalidInput, Unsupported naming the key.
     static Result<std::unique_ptr<WordLevelModel>> fromJson(const Json& model);
 
-    void encode(std::string_view piece, std::vector<TokenId>& ids) const override;
+    void encode(std::string_view piece, std::vector<TokenId>& ids,
+                std::vector<Range>* ranges) const override;
 
 private:
     WordLevelModel() = default;

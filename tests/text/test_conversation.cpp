@@ -9,8 +9,11 @@ using namespace fettle::text;
 
 namespace {
 
-Json user(const std::string& text) { return {{"role", "user"}, {"content", text}}; }
-Json assistant(const std::string& text) { return {{"role", "assistant"}, {"content", text}}; }
+OrderedJson user(const std::string& text) { return {{"role", "user"}, {"content", text}}; }
+OrderedJson assistant(const std::string& text)
+{
+    return {{"role", "assistant"}, {"content", text}};
+}
 
 const std::string kChatMl =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% "
@@ -36,19 +39,18 @@ private Q_SLOTS:
         QTest::newRow("mark at the very end")
             << QString::fromStdString(kChatMl) +
                    "{% if not add_generation_prompt %}<|endoftext|>{% endif %}"
-            << "Two.<|im_end|>|Four <|im_end|>\n<|endoftext|>"
-            << "Four <|im_end|>\n<|endoftext|>";
+            << both << last;
         // The header of generation holds an empty thought that history has not.
         QTest::newRow("other header")
             << QString::fromStdString(kChatMl).replace("assistant\\n' }}{% endif",
                                                        "assistant\\n<think></think>' }}{% endif")
             << both << last;
-        // History is rewritten: only the last answer is sure.
+        // History is rewritten: what is left of an answer is learned.
         QTest::newRow("rewritten history")
             << "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content if loop.last or "
                "m.role == 'user' else m.content[1:] }}<|im_end|>\n{% endfor %}"
                "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-            << last << last;
+            << "wo.<|im_end|>|Four <|im_end|>" << last;
         // The same with blocks: they tell.
         QTest::newRow("blocks")
             << "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% "
@@ -90,7 +92,7 @@ private Q_SLOTS:
     {
         QCOMPARE(trained(kChatMl, {user("a")}, LossOn::Answers), QString());
         QCOMPARE(trained(kChatMl, {}, LossOn::Answers), QString());
-        Json light = assistant("b");
+        OrderedJson light = assistant("b");
         light["weight"] = 0;
         QCOMPARE(trained(kChatMl, {user("a"), light, user("c"), assistant("d")}, LossOn::Answers),
                  QString("d<|im_end|>"));

@@ -105,7 +105,7 @@ private Q_SLOTS:
             matches.clear();
             pieces.clear();
             regex->findAll(text, matches);
-            splitLikeGpt2(text, true, pieces);
+            splitLikeGpt2({text, true}, pieces);
             QCOMPARE(pieces.size(), matches.size());
             for (std::size_t i = 0; i < pieces.size(); ++i)
                 QCOMPARE(QByteArray::fromStdString(std::string(pieces[i].text)),
