@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Opens what `fettle-cli export` wrote in transformers and peft and compares it with `fettle-cli score`.
 
-usage: check_exports.py --base FOLDER --text FILE --score SCORE.json [--adapter FOLDER] [--merged FOLDER]
-SCORE.json: output of `fettle-cli --json score run:N --file FILE`.
+usage: check_exports.py --text FILE [--base FOLDER --adapter FOLDER --score SCORE.json] [--model FOLDER=SCORE.json ..]
+SCORE.json: output of `fettle-cli --json score WHICH --file FILE`; WHICH is the run for an adapter, and for a model (merged,
+in any type of number, in one file or in shards) the folder as it was imported again.
 """
 import argparse
 import json
@@ -13,18 +14,18 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 a = argparse.ArgumentParser()
-a.add_argument("--base", required=True)
+a.add_argument("--base")
 a.add_argument("--text", required=True)
-a.add_argument("--score", required=True)
+a.add_argument("--score")
 a.add_argument("--adapter")
-a.add_argument("--merged")
+a.add_argument("--model", action="append", default=[])
 args = a.parse_args()
-ours = torch.tensor(json.load(open(args.score))["tokens"], dtype=torch.float64)
 text = open(args.text, encoding="utf-8").read()
 worst = 0.0
-for kind, folder in (("peft", args.adapter), ("merged", args.merged)):
-    if not folder:
-        continue
+pairs = [("peft", args.adapter, args.score)] if args.adapter else []
+pairs += [("model", *each.split("=", 1)) for each in args.model]
+for kind, folder, score in pairs:
+    ours = torch.tensor(json.load(open(score))["tokens"], dtype=torch.float64)
     tokenizer = AutoTokenizer.from_pretrained(args.base if kind == "peft" else folder)
     model = AutoModelForCausalLM.from_pretrained(args.base if kind == "peft" else folder, dtype=torch.float32)
     if kind == "peft":
@@ -36,5 +37,5 @@ for kind, folder in (("peft", args.adapter), ("merged", args.merged)):
     theirs = logp[:-1].gather(1, ids[0, 1:, None])[:, 0]
     difference = float((theirs - ours).abs().max()) if len(theirs) == len(ours) else float("inf")
     worst = max(worst, difference)
-    print(f"{kind}: {len(theirs)} tokens, largest difference of a log-probability {difference:.2g}")
+    print(f"{kind} {folder}: {len(theirs)} tokens, largest difference of a log-probability {difference:.2g}")
 sys.exit(0 if worst < 1e-4 else 1)
