@@ -35,6 +35,7 @@ void addCommands(CLI::App& app, Session& session)
     addEvaluate(app, session);
     addExport(app, session);
     addRecipe(app, session);
+    addSettings(app, session);
 }
 
 /// The innermost command that was named: its help is the one to point at.

@@ -2,6 +2,7 @@
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/run_job.h"
+#include "hub/hub_access.h"
 #include "recipes/front_door.h"
 
 namespace fettle::cli {
@@ -10,7 +11,12 @@ namespace {
 
 struct ImportModelOptions
 {
-    std::string path, name;
+    std::string path, name, base;
+};
+
+struct DownloadOptions
+{
+    std::string model, revision, name, base;
 };
 
 /// "SmolLM2-135M-Instruct.Q4_1.gguf" -> "SmolLM2-135M-Instruct.Q4_1"; the last part of a folder.
@@ -19,6 +25,39 @@ std::string nameFrom(std::filesystem::path path)
     if (path.filename().empty())
         path = path.parent_path();
     return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+}
+
+/// Hub and commit, or base and adapter; empty for a file or folder.
+std::string originOf(const store::ModelRecord& record)
+{
+    const auto& info = record.info;
+    std::string text;
+    if (info.contains("hub"))
+        text = fmt::format("{} at {}, commit {}", info["hub"].value("model", ""),
+                           info["hub"].value("address", ""), info["hub"].value("commit", ""));
+    if (info.contains("base"))
+        text += fmt::format("{}an adapter merged into {}", text.empty() ? "" : "; ",
+                            info["base"].value("model", ""));
+    return text;
+}
+
+/// Says what a job has brought into the workspace.
+Outcome takenIn(Session& session, const store::Workspace& workspace,
+                const Result<JobOutcome>& outcome)
+{
+    if (!outcome)
+        return outcome.error();
+    const auto record = workspace.model(outcome->result.value("name", ""));
+    if (session.json) {
+        printJson(record ? toJson(*record) : OrderedJson(outcome->result));
+    } else if (record) {
+        printLine(fmt::format("Model {}: {} parameters, reads up to {}, {} on disk.", record->name,
+                              grouped(record->parameters), counted(record->contextLength, "token"),
+                              humanBytes(record->bytes)));
+        if (const auto origin = originOf(*record); !origin.empty())
+            printLine("From " + origin + ".");
+    }
+    return outcome->exit();
 }
 
 Outcome importModel(Session& session, const ImportModelOptions& options)
@@ -32,17 +71,20 @@ Outcome importModel(Session& session, const ImportModelOptions& options)
         return workspace.error();
     const std::string name =
         options.name.empty() ? nameFrom(std::filesystem::absolute(options.path, ec)) : options.name;
-    auto outcome = runJob(recipes::makeModelImportJob(*workspace, options.path, name));
-    if (!outcome)
-        return outcome.error();
-    const auto record = (*workspace)->model(name);
-    if (session.json)
-        printJson(record ? toJson(*record) : OrderedJson(outcome->result));
-    else if (record)
-        printLine(fmt::format("Model {}: {} parameters, reads up to {}, {} on disk.", record->name,
-                              grouped(record->parameters), counted(record->contextLength, "token"),
-                              humanBytes(record->bytes)));
-    return outcome->exit();
+    return takenIn(
+        session, **workspace,
+        runJob(recipes::makeModelImportJob(*workspace, options.path, name, options.base)));
+}
+
+Outcome downloadModel(Session& session, const DownloadOptions& options)
+{
+    auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    recipes::DownloadPlan plan{options.model, options.name, options.base, hub::readToken()};
+    if (!options.revision.empty())
+        plan.model += "@" + options.revision;
+    return takenIn(session, **workspace, runJob(recipes::makeDownloadJob(*workspace, plan)));
 }
 
 Outcome listModels(Session& session)
@@ -95,6 +137,8 @@ Outcome showModel(Session& session, const std::string& name)
                           model->folder.string(),
                           model->licence.empty() ? "not stated" : model->licence, model->digest,
                           shortTime(model->addedAt)));
+    if (const auto origin = originOf(*model); !origin.empty())
+        printLine("  origin       " + origin);
     return kDone;
 }
 
@@ -110,9 +154,22 @@ void addModel(CLI::App& app, Session& session)
         addCommand(*group, session, "import", "Brings in a GGUF file or a Hugging Face folder",
                    [&session, import] { return importModel(session, *import); });
     command
-        ->add_option("path", import->path, "GGUF file, or folder with config.json and safetensors")
+        ->add_option("path", import->path,
+                     "GGUF file, folder with config.json and weights, or folder of an adapter")
         ->required();
     command->add_option("--as", import->name, "Name in the workspace (default: from the file)");
+    command->add_option(
+        "--base", import->base,
+        "For a LoRA adapter (PEFT folder): the model of the workspace that it belongs to");
+
+    const auto download = std::make_shared<DownloadOptions>();
+    command = addCommand(*group, session, "download",
+                         "Fetches a model from a hub; goes on where an earlier attempt ended",
+                         [&session, download] { return downloadModel(session, *download); });
+    command->add_option("model", download->model, "owner/name or owner/name@revision")->required();
+    command->add_option("--revision", download->revision, "Branch, tag or commit (default: main)");
+    command->add_option("--as", download->name, "Name in the workspace (default: the model's own)");
+    command->add_option("--base", download->base, "For an adapter: the model that it belongs to");
 
     addCommand(*group, session, "list", "Lists the models",
                [&session] { return listModels(session); });

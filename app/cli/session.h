@@ -51,5 +51,6 @@ void addGenerate(CLI::App& app, Session& session);
 void addEvaluate(CLI::App& app, Session& session);
 void addExport(CLI::App& app, Session& session);
 void addRecipe(CLI::App& app, Session& session);
+void addSettings(CLI::App& app, Session& session);
 
 } // namespace fettle::cli

@@ -123,9 +123,22 @@ struct ExportPlan
 /// proof that fails is an error; the folder stays, with its card.
 std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> workspace, ExportPlan plan);
 
-/// Imports a GGUF file or a Hugging Face folder into the workspace. Ends with the model's record.
+/// Imports a GGUF file or a Hugging Face folder into the workspace; with `base`, the name of a model there,
+/// an adapter in PEFT form, which is merged into a copy of that base. Ends with the model's record.
 std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace,
-                                              std::filesystem::path path, std::string name);
+                                              std::filesystem::path path, std::string name, std::string base = {});
+
+struct DownloadPlan
+{
+    std::string model;               ///< "owner/name" or "owner/name@revision"
+    std::string name;                ///< in the workspace; empty: from the model's
+    std::string base;                ///< for an adapter: the model of the workspace that it belongs to
+    std::string token;               ///< of the hub; kept nowhere
+};
+/// Fetches a model from the hub that the settings name, and imports it. What was fetched when it breaks off
+/// or is stopped is kept in the workspace's folder downloads/ and gone on with next time. Refused while the
+/// setting "network" is off. Ends with the model's record, the commit in info.hub.
+std::shared_ptr<jobs::Job> makeDownloadJob(std::shared_ptr<store::Workspace> workspace, DownloadPlan plan);
 
 /// Log-probability of each token after the first. Ends with {"tokens": [...], "sum", "mean"}.
 std::shared_ptr<jobs::Job> makeScoreJob(std::shared_ptr<store::Workspace> workspace, std::string model,

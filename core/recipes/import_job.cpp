@@ -1,12 +1,7 @@
-#include "base/clock.h"
-#include "base/text.h"
-#include "model/import/hf_folder.h"
-#include "model/import/import.h"
+#include "model/import/adapter.h"
+#include "model/import/adapter_merge.h"
 #include "recipes/front_door.h"
-#include "recipes/encode.h"
-#include "recipes/loaded_model.h"
-
-#include <fmt/format.h>
+#include "recipes/model_intake.h"
 
 namespace fettle::recipes {
 
@@ -14,110 +9,84 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Brings a GGUF file or a Hugging Face folder into the workspace.
+/// The last part of the path, without ".gguf".
+std::string nameFrom(const fs::path& path)
+{
+    std::string name =
+        path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+    if (name.ends_with(".gguf"))
+        name.resize(name.size() - 5);
+    return name;
+}
+
+/// Brings a GGUF file, a Hugging Face folder, or an adapter with its base into the workspace.
 class ModelImportJob final : public jobs::Job
 {
 public:
-    ModelImportJob(std::shared_ptr<store::Workspace> workspace, fs::path path, std::string name)
-        : m_workspace(std::move(workspace)), m_path(std::move(path)), m_name(std::move(name))
+    ModelImportJob(std::shared_ptr<store::Workspace> workspace, fs::path path, std::string name,
+                   std::string base)
+        : m_workspace(std::move(workspace))
+        , m_path(std::move(path))
+        , m_name(std::move(name))
+        , m_base(std::move(base))
     {
+        if (m_name.empty())
+            m_name = nameFrom(m_path);
     }
 
     std::string title() const override { return "import a model"; }
 
     Result<jobs::JobEnd> run(jobs::JobContext& context) override
     {
-        if (m_name.empty())
-            m_name = nameFrom(m_path);
-        if (m_workspace->model(m_name))
-            return Error{ErrorCode::InvalidInput, "there is a model of this name already", "model " + m_name,
-                         "Choose another name with --as, or delete that model first"};
-        const auto folder = m_workspace->modelFolder(m_name);
-        const auto progress = [&](std::uint64_t done, std::uint64_t total) {
-            context.emit(jobs::PhaseChanged{"import the model", static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(1, total)),
-                                            humanBytes(done) + " of " + humanBytes(total)});
+        Json info = {{"origin", m_path.filename().string()}};
+        if (!m_base.empty())
+            return takeInAdapter(*m_workspace, m_name, m_path, m_base, std::move(info), context);
+        if (model::isAdapter(m_path))
+            return Error{ErrorCode::InvalidInput, "the folder holds an adapter, not a model",
+                         m_path.filename().string(),
+                         "Import its base first, then name that with --base"};
+        const auto make = [&](const fs::path& folder, const model::ImportProgress& progress,
+                              std::stop_token stop) {
+            return model::importModel(m_path, folder, progress, std::move(stop));
         };
-        auto imported = model::importModel(m_path, folder, progress, context.stopToken());
-        if (!imported)
-            return imported.error();
-        auto record = describe(folder, *imported, context);
-        if (!record) {
-            std::error_code ec;
-            fs::remove_all(folder, ec);
-            return record.error();
-        }
-        if (auto added = m_workspace->addModel(*record); !added)
-            return added.error();
-        return jobs::JobEnd{jobs::Finished{{{"name", record->name},
-                                            {"folder", record->folder.string()},
-                                            {"family", record->family},
-                                            {"parameters", record->parameters},
-                                            {"contextLength", record->contextLength},
-                                            {"bytes", record->bytes},
-                                            {"licence", record->licence},
-                                            {"digest", record->digest}}}};
+        return takeIn(*m_workspace, m_name, std::move(info), make, context);
     }
 
 private:
-    static std::string nameFrom(const fs::path& path)
-    {
-        std::string name = path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
-        if (name.ends_with(".gguf"))
-            name.resize(name.size() - 5);
-        return name;
-    }
-
-    /// What the model card's front matter states as licence; empty when it states none.
-    static std::string licenceOf(const fs::path& folder)
-    {
-        auto card = readFile(folder / "README.md", 1 << 20);
-        if (!card || !card->starts_with("---"))
-            return {};
-        for (const auto& line : splitOn(card->substr(0, card->find("\n---", 3)), '\n')) {
-            if (line.starts_with("license:")) {
-                const auto value = trimmed(line.substr(8));
-                return value.size() > 1 && value.front() == '"' ? value.substr(1, value.size() - 2) : value;
-            }
-        }
-        return {};
-    }
-
-    Result<store::ModelRecord> describe(const fs::path& folder, const model::ImportedModel& imported, jobs::JobContext& context)
-    {
-        context.emit(jobs::PhaseChanged{"check the model", -1, ""});
-        auto files = model::ModelFiles::open(folder);
-        if (!files)
-            return files.error();
-        if (auto encoder = loadEncoder(folder); !encoder)
-            return encoder.error();
-        auto digest = files->digest();
-        if (!digest)
-            return digest.error();
-        store::ModelRecord record;
-        record.name = m_name;
-        record.folder = folder;
-        record.family = files->config().family;
-        record.parameters = files->config().parameters();
-        record.contextLength = files->config().maxPositions;
-        for (const auto& entry : fs::directory_iterator(folder))
-            record.bytes += entry.is_regular_file() ? entry.file_size() : 0;
-        record.licence = licenceOf(folder);
-        record.digest = *digest;
-        record.addedAt = nowMilliseconds();
-        record.info = {{"origin", m_path.filename().string()}, {"notes", imported.notes}};
-        return record;
-    }
-
     std::shared_ptr<store::Workspace> m_workspace;
     fs::path m_path;
-    std::string m_name;
+    std::string m_name, m_base;
 };
 
 } // namespace
 
-std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace, fs::path path, std::string name)
+Result<jobs::JobEnd> takeInAdapter(store::Workspace& workspace, const std::string& name,
+                                   const fs::path& adapter, const std::string& base, Json info,
+                                   jobs::JobContext& context)
 {
-    return std::make_shared<ModelImportJob>(std::move(workspace), std::move(path), std::move(name));
+    const auto record = workspace.model(base);
+    if (!record)
+        return record.error();
+    const auto folder = model::adapterFolder(adapter);
+    if (!folder)
+        return folder.error();
+    const auto config = model::AdapterConfig::read(*folder);
+    if (!config)
+        return config.error();
+    info["base"] = {
+        {"model", base}, {"digest", record->digest}, {"calledByTheAdapter", config->baseModel()}};
+    const auto make = [&](const fs::path& target, const model::ImportProgress& progress,
+                          std::stop_token stop) {
+        return model::mergeAdapter(*folder, record->folder, target, progress, std::move(stop));
+    };
+    return takeIn(workspace, name, std::move(info), make, context);
+}
+
+std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace,
+                                              fs::path path, std::string name, std::string base)
+{
+    return std::make_shared<ModelImportJob>(std::move(workspace), std::move(path), std::move(name),
+                                            std::move(base));
 }
 
 } // namespace fettle::recipes
