@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/text.h"
+
 namespace fettle {
 
 namespace {
@@ -15,7 +17,11 @@ std::string withFullStop(std::string text)
 
 std::string Error::sentence() const
 {
-    std::string text = where.empty() ? withFullStop(what) : where + ": " + withFullStop(what);
+    // A file's own name may hold what steers a terminal; names inside it are quoted by the readers.
+    constexpr std::size_t kLongestPlace = 4096;
+    std::string text = where.empty()
+                           ? withFullStop(what)
+                           : quotable(where, kLongestPlace) + ": " + withFullStop(what);
     if (!remedy.empty())
         text += " " + withFullStop(remedy);
     return text;

@@ -33,8 +33,8 @@ struct SentencePieceModel
 
 /// Errors: InvalidInput when the file is no such model.
 Result<SentencePieceModel> readSentencePieceModel(const std::filesystem::path& file);
-/// Whether the maps of characters in a .model file stay inside themselves. The library follows their
-/// offsets without a look, so nothing that fails here may reach it.
+/// Whether the maps of characters in a .model file stay inside themselves. The library follows
+/// their offsets without a look, so nothing that fails here may reach it.
 bool characterMapsAreSound(std::string_view model);
 
 } // namespace fettle::text

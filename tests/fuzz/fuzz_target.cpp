@@ -12,13 +12,14 @@ namespace fettle::fuzz {
 
 namespace {
 
-constexpr std::array<Target, 8> kTargets{{
+constexpr std::array<Target, 9> kTargets{{
     {"gguf", runGguf, mutateGguf, 8 << 10},
     {"torch", runTorch, mutateZip, 16 << 10},
     {"tokenizer", runTokenizer, nullptr, 24 << 10},
     {"template", runTemplate, nullptr, 4 << 10},
     {"safetensors", runSafetensors, mutateSafetensors, 8 << 10},
     {"config", runConfig, nullptr, 4 << 10},
+    {"adapter", runAdapter, nullptr, 4 << 10},
     {"vocabulary", runVocabulary, nullptr, 8 << 10},
     {"sentencepiece", runSentencePiece, nullptr, 12 << 10},
 }};

@@ -68,6 +68,7 @@ void runTorch(std::string_view input);
 void runTokenizer(std::string_view input);
 void runTemplate(std::string_view input);
 void runConfig(std::string_view input);
+void runAdapter(std::string_view input);
 void runVocabulary(std::string_view input);
 void runSentencePiece(std::string_view input);
 

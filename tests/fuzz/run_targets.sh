@@ -12,7 +12,7 @@ SECONDS_EACH="${1:-60}"
 shift || true
 TARGETS=("$@")
 if [ "${#TARGETS[@]}" -eq 0 ]; then
-    TARGETS=(gguf torch tokenizer template safetensors config vocabulary sentencepiece)
+    TARGETS=(gguf torch tokenizer template safetensors config adapter vocabulary sentencepiece)
 fi
 if ! command -v clang++ > /dev/null; then
     echo "skipped: clang++ is missing; install Debian's package clang to run the fuzz targets"

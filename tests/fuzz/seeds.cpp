@@ -237,6 +237,24 @@ std::vector<std::string> configSeeds()
     return seeds;
 }
 
+std::vector<std::string> adapterSeeds()
+{
+    std::vector<std::string> seeds{
+        R"({"peft_type":"LORA","task_type":"CAUSAL_LM","r":8,"lora_alpha":16,"target_modules":)"
+        R"(["q_proj","v_proj"],"bias":"none","base_model_name_or_path":"x","use_rslora":false})",
+        R"({"peft_type":"LORA","r":4,"lora_alpha":4,"target_modules":".*\\.(q|k)_proj","rank_pattern":)"
+        R"({"^model.layers.0.*q_proj":2},"alpha_pattern":{"k_proj":1.5},"use_dora":true,)"
+        R"("layers_to_transform":[0,2],"layers_pattern":"layers","modules_to_save":["lm_head"]})",
+        R"({"peft_type":"LORA","target_modules":"all-linear","exclude_modules":"lm_.*","bias":"all"})",
+        R"({"peft_type":"IA3","target_modules":null})"};
+    const auto folder = fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/adapters";
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+        if (entry.path().filename() == "adapter_config.json")
+            seeds.push_back(readFile(entry.path()).value());
+    }
+    return seeds;
+}
+
 std::vector<std::string> vocabularySeeds()
 {
     std::vector<std::string> seeds;
@@ -291,6 +309,7 @@ std::vector<std::string> seedsOf(std::string_view target)
         {"template", templateSeeds},
         {"config", configSeeds},
         {"vocabulary", vocabularySeeds},
+        {"adapter", adapterSeeds},
         {"sentencepiece", sentencePieceSeeds},
     };
     return kMakers.at(target)();

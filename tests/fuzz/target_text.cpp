@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "fuzz/fuzz_target.h"
+#include "model/import/adapter_config.h"
 #include "model/import/model_config.h"
 #include "text/chat_template.h"
 #include "text/conversation.h"
@@ -19,11 +20,12 @@ namespace {
 
 const std::vector<std::string>& samples()
 {
+    using namespace std::string_literals;
     static const std::vector<std::string> kTexts{
         "", "Hello, world! It's 12.5 % <s> [CLS]",
         "  two\tspaces\r\n\r\nand \xC3\x85ngstr\xC3\xB6m e\xCC\x81 "
         "\xE6\x9D\xB1\xE4\xBA\xAC\xF0\x9F\x99\x82",
-        std::string("nul \0 \xFF\xC3 \xE2\x96\x81 low \xED\xA0\x80", 22),
+        "nul \0 \xFF\xC3 \xE2\x96\x81 low \xED\xA0\x80"s,
         std::string(300, 'a') + std::string(40, ' ') + "b"};
     return kTexts;
 }
@@ -160,6 +162,22 @@ void runConfig(std::string_view input)
     }
     const auto again = model::parseModelConfig(read->raw, *generation, "config.json");
     promise(again && again->parameters() == read->parameters(), "reading again gives the same");
+}
+
+void runAdapter(std::string_view input)
+{
+    const auto config = model::AdapterConfig::parse(std::string(input), "adapter_config.json");
+    if (!config)
+        return checkRefusal(config.error());
+    for (const char* module :
+         {"model.layers.0.self_attn.q_proj", "model.layers.11.mlp.down_proj", "lm_head",
+          "transformer.h.1.attn.c_attn", "encoder.block.0.layer.0.SelfAttention.q", "", "."}) {
+        config->targets(module, true);
+        config->targets(module, false);
+        config->savesWhole(module);
+        promise(config->rankOf(module) >= 1, "a rank is at least 1");
+        config->scaleOf(module);
+    }
 }
 
 void runVocabulary(std::string_view input)

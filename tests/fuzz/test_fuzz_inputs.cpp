@@ -11,7 +11,7 @@ using namespace fettle;
 namespace {
 
 constexpr qint64 kLongest = 10'000; // ms for one input, sanitizers included; libFuzzer's limit too
-constexpr qint64 kForChanges = 2'000; // ms for the changed copies of a target
+constexpr qint64 kForChanges = 1'000; // ms for the changed copies of a target
 
 std::uint32_t nextRandom()
 {

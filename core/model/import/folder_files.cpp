@@ -1,7 +1,10 @@
 #include "model/import/folder_files.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 
 namespace fettle::model {
 
@@ -28,6 +31,19 @@ constexpr std::array<std::string_view, 18> kNames{"config.json",
                                                   "NOTICE",
                                                   "NOTICE.txt"};
 
+bool isRead(const fs::path& name)
+{
+    constexpr std::array<std::string_view, 3> kEndings{".safetensors", ".bin", ".json"};
+    return isCarried(name.string()) ||
+           std::ranges::find(kEndings, name.extension().string()) != kEndings.end();
+}
+
+bool isBelow(const fs::path& path, const fs::path& folder)
+{
+    const auto steps = std::ranges::mismatch(folder, path);
+    return steps.in1 == folder.end();
+}
+
 } // namespace
 
 bool isCarried(std::string_view name)
@@ -44,6 +60,26 @@ std::vector<fs::path> carriedFiles(const fs::path& folder)
             paths.push_back(folder / name);
     }
     return paths;
+}
+
+Result<void> checkLinks(const fs::path& folder)
+{
+    std::error_code ec;
+    const auto root = fs::canonical(folder, ec);
+    const bool snapshot = root.parent_path().filename() == "snapshots";
+    const auto blobs = root.parent_path().parent_path() / "blobs";
+    for (const auto& entry : fs::directory_iterator(folder, ec)) {
+        const auto name = entry.path().filename();
+        if (!entry.is_symlink(ec) || !isRead(name))
+            continue;
+        const auto target = fs::weakly_canonical(entry.path(), ec);
+        if (!isBelow(target, root) && !(snapshot && isBelow(target, blobs)))
+            return Error{ErrorCode::InvalidInput,
+                         fmt::format("the file '{}' is a link that leads out of the folder",
+                                     quotable(name.string())),
+                         folder.string(), "Put the file itself in the place of the link"};
+    }
+    return {};
 }
 
 } // namespace fettle::model

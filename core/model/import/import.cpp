@@ -275,6 +275,8 @@ template<class Work> Result<ImportedModel> guarded(const fs::path& source, Work 
         if (!folder) {
             if (const auto refused = refusedFile(source))
                 return *refused;
+        } else if (auto links = checkLinks(source); !links) {
+            return links.error();
         }
         return work(folder);
     } catch (const std::bad_alloc&) {
