@@ -91,9 +91,16 @@ int scriptKind(char32_t c)
     if (c == ' ')
         return 1;
     UErrorCode code = U_ZERO_ERROR;
-    auto script = c == 0x30FC ? USCRIPT_HAN : uscript_getScript(static_cast<UChar32>(c), &code);
-    if (!isSince(c, 9)) // newer than the reference's table
+    auto script = uscript_getScript(static_cast<UChar32>(c), &code);
+    if (script == USCRIPT_UNKNOWN || !isSince(c, 9)) // not in the reference's table
         return 1;
+    // As that table, of Unicode 9, has them.
+    if (c == 0x30FC)
+        script = USCRIPT_HAN;
+    else if (c == 0x589 || c == 0x61C)
+        script = USCRIPT_COMMON;
+    else if (c == 0x953 || c == 0x954)
+        script = USCRIPT_DEVANAGARI;
     if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA)
         script = USCRIPT_HAN;
     return 2 + static_cast<int>(script);

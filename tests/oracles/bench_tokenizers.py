@@ -1,11 +1,13 @@
-"""Throughput of our tokenizer beside the Python `tokenizers` package, one thread each, in turn.
+"""Throughput of our tokenizers beside the `tokenizers` package (Rust), one thread each, block by block in turn,
+for every kind of pipeline.
 
-Run: python tests/oracles/bench_tokenizers.py BENCH_TOKENIZER FOLDER FILE [ROUNDS]
-BENCH_TOKENIZER is the built program, FOLDER holds a tokenizer.json, FILE is any UTF-8 text.
+Run: python tests/oracles/bench_tokenizers.py BENCH_TOKENIZERS CORPUS.jsonl WORK ROUNDS [STARTER.gguf] [NAME..]
+BENCH_TOKENIZERS is the built program, CORPUS one JSON string a line (make_corpus.py), WORK the folder of
+compare_corpus.py. A ratio is their time over ours for the same lines: above 1 we are faster.
 """
 
+import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -13,38 +15,54 @@ import time
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
-from tokenizers import Tokenizer  # noqa: E402  (reads the two settings)
+from corpus_tokenizers import load_or_make, makers  # noqa: E402  (the package reads the two settings)
 
 
-def pieces(data):
-    """Texts of about 4 kB at line ends, as bench_tokenizer cuts them."""
-    out, at = [], 0
-    while at < len(data):
-        end = data.find(b"\n", min(at + 4000, len(data)))
-        end = len(data) if end < 0 else end + 1
-        out.append(data[at:end].decode("utf-8"))
-        at = end
-    return out
+def seconds(work):
+    start = time.process_time()
+    count = work()
+    return time.process_time() - start, count
+
+
+def measure(tokenizer, program, folder, corpus, lines, rounds):
+    tokenizer.encode_special_tokens = True
+    ours = subprocess.Popen([program, folder, corpus], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    ways = {"one by one": lambda: sum(len(tokenizer.encode(line, add_special_tokens=False)) for line in lines),
+            "batch": lambda: sum(len(encoding) for encoding in tokenizer.encode_batch(lines, add_special_tokens=False)),
+            "batch without offsets": lambda: sum(len(encoding) for encoding in tokenizer.encode_batch_fast(lines, add_special_tokens=False))}
+    ratios = {way: [] for way in ways}
+    speeds = []
+    size = sum(len(line.encode("utf-8", "replace")) for line in lines) / 1e6
+    for turn in range(rounds + 1):  # the first one warms both up
+        for way, work in ways.items():
+            theirs, count = seconds(work)
+            ours.stdin.write("run\n")
+            ours.stdin.flush()
+            own, own_count = ours.stdout.readline().split()
+            assert int(own_count) == count, f"{own_count} tokens here, {count} there"
+            if turn > 0:
+                ratios[way].append(theirs / float(own))
+                speeds.append(size / float(own))
+    ours.stdin.close()
+    ours.wait()
+    return ratios, statistics.median(speeds)
 
 
 def main():
-    program, folder, path = sys.argv[1:4]
-    rounds = int(sys.argv[4]) if len(sys.argv) > 4 else 5
-    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    tokenizer.encode_special_tokens = True
-    data = open(path, "rb").read()
-    texts = pieces(data)
-    ours, theirs = [], []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        count = sum(len(tokenizer.encode(text, add_special_tokens=False)) for text in texts)
-        theirs.append(len(data) / 1e6 / (time.perf_counter() - start))
-        line = subprocess.run([program, folder, path, "1"], capture_output=True, text=True, check=True).stdout
-        rate, tokens = re.match(r"([\d.]+) MB/s, (\d+) tokens", line).groups()
-        assert int(tokens) == count, f"{tokens} tokens here, {count} there"
-        ours.append(float(rate))
-        print(f"fettle {ours[-1]:.2f} MB/s, tokenizers {theirs[-1]:.2f} MB/s, both {count} tokens", flush=True)
-    print(f"ratio of the medians: {statistics.median(ours) / statistics.median(theirs):.2f}")
+    program, corpus, work, rounds = sys.argv[1:5]
+    rest = sys.argv[5:]
+    gguf = rest.pop(0) if rest and rest[0].endswith(".gguf") else None
+    lines = [json.loads(line) for line in open(corpus, encoding="utf-8")]
+    for name, make in makers(lines, gguf).items():
+        if rest and name not in rest:
+            continue
+        try:
+            ratios, speed = measure(load_or_make(name, make, work), program, f"{work}/{name}", corpus, lines, int(rounds))
+        except AssertionError as wrong:
+            print(f"{name}: {wrong}")
+            continue
+        shown = ", ".join(f"{way} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for way, values in ratios.items())
+        print(f"{name}: {shown}; ours {speed:.1f} MB/s", flush=True)
 
 
 if __name__ == "__main__":
