@@ -1,0 +1,135 @@
+#include "base/sha256.h"
+#include "model/import/hf_folder.h"
+#include "model/load.h"
+#include "recipes/export_forms.h"
+#include "tensor/files/gguf.h"
+
+#include <ATen/ATen.h>
+#include <QTemporaryDir>
+#include <QTest>
+#include <fstream>
+
+using namespace fettle;
+using namespace fettle::recipes;
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path tiny() { return fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/tiny_llama"; }
+
+deploy::Answers answers(model::LanguageModel& decoder)
+{
+    return deploy::answersOf(decoder, {{5, 17, 200, 8, 3, 99, 45, 231}, {7, 7, 120, 66, 31}});
+}
+
+} // namespace
+
+/// GGUF files through the table of export forms: written, read back, and changed on the disk.
+class TestGgufForm : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init()
+    {
+        m_folder = std::make_unique<QTemporaryDir>();
+        m_model.folder = tiny();
+        m_decoder =
+            model::loadLanguageModel(model::ModelFiles::open(tiny()).value(), c10::kCPU, at::kFloat)
+                .value();
+    }
+
+    void everyTypePassesItsProof_data()
+    {
+        QTest::addColumn<QString>("form");
+        QTest::addColumn<QString>("type");
+        for (const auto& form : {ggufForm(), ollamaForm()}) {
+            for (const auto& type : form.info.types)
+                QTest::addRow("%s %s", form.info.id.c_str(), type.c_str())
+                    << QString::fromStdString(form.info.id) << QString::fromStdString(type);
+        }
+    }
+    void everyTypePassesItsProof()
+    {
+        QFETCH(QString, form);
+        QFETCH(QString, type);
+        const auto row = form == "gguf" ? ggufForm() : ollamaForm();
+        auto source = sourceOf(row, type.toStdString());
+        row.write(source).value();
+        const auto file = source.plan.folder / (form == "gguf" ? "letters.gguf" : "model.gguf");
+        QVERIFY(fs::exists(file));
+        QCOMPARE(fs::exists(source.plan.folder / "Modelfile"), form == "ollama");
+        auto back = row.readBack(source);
+        QVERIFY2(back, back ? "" : back.error().sentence().c_str());
+        const auto proof = deploy::compareAnswers(answers(*m_decoder), answers(*back->decoder),
+                                                  row.limits(source.plan.type));
+        QVERIFY2(proof.passed, qPrintable(QString::number(proof.largestDifference)));
+        QCOMPARE(std::distance(fs::directory_iterator(at("")), {}), 1); // nothing else stays
+    }
+
+    void aChangedByteIsFound_data()
+    {
+        QTest::addColumn<double>("place");
+        QTest::newRow("in the keys") << 0.01;
+        QTest::newRow("in the middle") << 0.5;
+        QTest::newRow("at the end") << 0.999;
+    }
+    void aChangedByteIsFound()
+    {
+        QFETCH(double, place);
+        const auto row = ggufForm();
+        auto source = sourceOf(row, "Q4_K_M");
+        row.write(source).value();
+        const auto file = source.plan.folder / "letters.gguf";
+        std::string bytes = readFile(file).value();
+        auto& byte = bytes[static_cast<std::size_t>(place * static_cast<double>(bytes.size()))];
+        byte = static_cast<char>(byte ^ 1);
+        std::ofstream(file, std::ios::binary) << bytes;
+        const auto back = row.readBack(source);
+        QVERIFY(!back);
+        QVERIFY2(back.error().what.find("not what was written") != std::string::npos,
+                 back.error().sentence().c_str());
+    }
+
+    /// Even where the digest would not tell: a writer that is wrong.
+    void aWrongWeightFailsTheComparison()
+    {
+        const auto row = ggufForm();
+        auto source = sourceOf(row, "F32");
+        row.write(source).value();
+        const auto file = source.plan.folder / "letters.gguf";
+        std::string bytes = readFile(file).value();
+        {
+            const auto opened = tensor::GgufFile::open(file).value();
+            const auto down = opened.tensor("blk.1.ffn_down.weight")->bytes;
+            const auto start =
+                bytes.find(std::string(reinterpret_cast<const char*>(down.data()), down.size()));
+            for (std::size_t i = 3; i < down.size(); i += 4)
+                bytes[start + i] = static_cast<char>(bytes[start + i] ^ 0x80); // every sign
+        }
+        std::ofstream(file, std::ios::binary) << bytes;
+        source.digest = sha256(bytes);
+        auto back = row.readBack(source).value();
+        const auto proof = deploy::compareAnswers(answers(*m_decoder), answers(*back.decoder),
+                                                  row.limits(source.plan.type));
+        QVERIFY(!proof.passed);
+    }
+
+private:
+    fs::path at(const char* name) const { return fs::path(m_folder->path().toStdString()) / name; }
+    ExportSource sourceOf(const ExportForm& form, const std::string& type)
+    {
+        ExportPlan plan;
+        plan.form = form.info.id;
+        plan.type = type;
+        plan.folder = at("letters");
+        return {m_model, "tiny", std::nullopt, plan, {}};
+    }
+
+    std::unique_ptr<QTemporaryDir> m_folder;
+    LoadedModel m_model;
+    std::unique_ptr<model::LanguageModel> m_decoder;
+};
+
+QTEST_GUILESS_MAIN(TestGgufForm)
+#include "test_gguf_form.moc"
