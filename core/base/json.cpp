@@ -79,6 +79,9 @@ Result<Json> parseJson(std::string_view text, const std::string& where, bool pyt
         return Error{ErrorCode::InvalidInput,
                      fmt::format("this is not valid JSON (problem at byte {})", e.byte), where,
                      "Save the file again as JSON in UTF-8"};
+    } catch (const Json::exception&) { // of the library's other kinds, only numbers beyond 1.8e308
+        return Error{ErrorCode::InvalidInput, "a number in the JSON text is beyond 1.8e308", where,
+                     "Write a smaller number, or null"};
     }
 }
 
