@@ -2,6 +2,7 @@
 #include "model/import/gguf_export.h"
 #include "model/import/ollama.h"
 #include "tensor/files/gguf.h"
+#include "tensor/files/weight_files.h"
 
 #include <QtTest>
 #include <cmath>
@@ -21,6 +22,7 @@ private Q_SLOTS:
     void init() { m_place = std::make_unique<ModelPlace>(); }
     void tellsWhatTheCardStates();
     void writesWhatReadersAskFor();
+    void arrangesWeightsAsReadersExpect();
     void refusesWeightsThatAreNoNumbers();
     void stopLeavesNothing();
     void failingDiskLeavesNothing();
@@ -53,6 +55,37 @@ void TestGgufFiles::tellsWhatTheCardStates()
     importModel(at("x.gguf"), at("back")).value();
     exportGguf(at("back"), at("y.gguf"), GgufKind::F16).value();
     QVERIFY(readFile(at("x.gguf")).value() == readFile(at("y.gguf")).value());
+}
+
+/// The order of rows and the values that llama.cpp expects, of which a round trip tells nothing.
+void TestGgufFiles::arrangesWeightsAsReadersExpect()
+{
+    const auto values = [&](const char* family, const char* published, const char* stored) {
+        const auto source = model(family);
+        const auto name = std::string(family) + ".gguf";
+        exportGguf(source, at(name), GgufKind::F32).value();
+        const auto weights = tensor::WeightFiles::open(source).value();
+        const auto file = tensor::GgufFile::open(at(name)).value();
+        const auto copy = [](std::span<const std::byte> bytes) {
+            std::vector<float> out(bytes.size() / sizeof(float));
+            std::memcpy(out.data(), bytes.data(), bytes.size());
+            return out;
+        };
+        return std::pair(copy(weights.find(published)->bytes), copy(file.tensor(stored)->bytes));
+    };
+    // Four heads of 4 rows: the pair (j, j + 2) lies at 2 j and 2 j + 1. Rows have 16 values.
+    const auto [q, storedQ] =
+        values("llama", "model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight");
+    const std::size_t order[] = {0, 2, 1, 3};
+    for (std::size_t row = 0; row < 16; ++row)
+        QCOMPARE(storedQ.at(row * 16 + 3), q.at((row / 4 * 4 + order[row % 4]) * 16 + 3));
+    // Matrices of GPT-2 are stored the other way round: [in 16, out 48] in its checkpoint.
+    const auto [c, storedC] =
+        values("gpt2", "transformer.h.0.attn.c_attn.weight", "blk.0.attn_qkv.weight");
+    QCOMPARE(storedC[5 * 16 + 2], c[2 * 48 + 5]);
+    // Norms of Gemma multiply by 1 + weight.
+    const auto [norm, storedNorm] = values("gemma", "model.norm.weight", "output_norm.weight");
+    QCOMPARE(storedNorm[3], norm[3] + 1);
 }
 
 void TestGgufFiles::writesWhatReadersAskFor()
