@@ -6,3 +6,4 @@ add_fettle_test(test_gguf_export SOURCES test_gguf_export.cpp LINKS fettle_model
 add_fettle_test(test_gguf_files SOURCES test_gguf_files.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_gguf_vocabs SOURCES test_gguf_vocabs.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_adapter SOURCES test_adapter.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_adapter_logits TORCH SOURCES test_adapter_logits.cpp LINKS fettle_model LABEL unit)
