@@ -77,7 +77,9 @@ void TestCliWriters::initTestCase()
     QDONE(
         m_cli.run({"model", "import", folderOf("t5", "decoder.embed_tokens.weight", "n_positions"),
                    "--as", "tiny"}));
-    QDONE(m_cli.run(trainArguments("first", {"--set", "training.learningRate=0.01"}), 120));
+    QDONE(m_cli.run(
+        trainArguments("first", {"--set", "training.learningRate=0.01", "--set", "lora.rank=4"}),
+        120));
 }
 
 void TestCliWriters::learnsAnswers()
