@@ -2,9 +2,7 @@
 #include "base/text.h"
 #include "fuzz/fuzz_target.h"
 #include "model/import/gguf_config.h"
-#if __has_include("model/import/gguf_metadata.h")
 #include "model/import/gguf_metadata.h"
-#endif
 #include "model/import/gguf_model.h"
 #include "tensor/files/safetensors.h"
 #include "tensor/files/torch_file.h"
