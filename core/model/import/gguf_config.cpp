@@ -1,5 +1,7 @@
 #include "model/import/gguf_config.h"
 
+#include "model/import/gguf_metadata.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -267,33 +269,6 @@ void readRest(KeyReader& keys, const GgufFamily& family, const Shape& shape, Jso
         config["multi_query"] = shape.kvHeads == 1;
 }
 
-std::optional<std::int64_t> tokenId(const GgufFile& file, const char* name)
-{
-    return file.integer(fmt::format("tokenizer.ggml.{}_token_id", name));
-}
-
-/// One id as number, several as list, none as null.
-Json endIds(const GgufFile& file)
-{
-    std::vector<std::int64_t> ids;
-    for (const char* name : {"eos", "eot", "eom"}) {
-        const auto id = tokenId(file, name);
-        if (id && std::find(ids.begin(), ids.end(), *id) == ids.end())
-            ids.push_back(*id);
-    }
-    return ids.empty() ? Json() : ids.size() == 1 ? Json(ids[0]) : Json(ids);
-}
-
-void addTokenIds(const GgufFile& file, Json& config)
-{
-    config["eos_token_id"] = endIds(file);
-    for (const auto& [key, name] :
-         {std::pair{"bos_token_id", "bos"}, std::pair{"pad_token_id", "padding"}}) {
-        const auto id = tokenId(file, name);
-        config[key] = id ? Json(*id) : Json();
-    }
-}
-
 void writeExperts(const ModelConfig& config, const std::string& a, GgufKeys& keys)
 {
     if (config.experts.count == 0)
@@ -391,17 +366,6 @@ std::vector<GgufComputed> configToGguf(const ModelConfig& config, const GgufFami
     count("rope.dimension_count", config.rotaryDim);
     keys.f32(a + "rope.freq_base", config.ropeTheta);
     return ropeToGguf(config, name, keys);
-}
-
-Json generationFromGguf(const GgufFile& file)
-{
-    Json config{{"_from_model_config", true}};
-    addTokenIds(file, config);
-    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-        if (config[key].is_null())
-            config.erase(key);
-    }
-    return config;
 }
 
 } // namespace fettle::model

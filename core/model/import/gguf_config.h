@@ -15,7 +15,4 @@ Result<Json> configFromGguf(const tensor::GgufFile& file, const GgufFamily& fami
 std::vector<GgufComputed> configToGguf(const ModelConfig& config, const GgufFamily& family,
                                        tensor::GgufKeys& keys);
 
-/// generation_config.json: every id that ends an answer.
-Json generationFromGguf(const tensor::GgufFile& file);
-
 } // namespace fettle::model

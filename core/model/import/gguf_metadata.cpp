@@ -102,6 +102,18 @@ std::optional<std::int64_t> tokenId(const GgufFile& file, const char* name)
     return file.integer(fmt::format("tokenizer.ggml.{}_token_id", name));
 }
 
+/// One id as number, several as list, none as null.
+Json endIds(const GgufFile& file)
+{
+    std::vector<std::int64_t> ids;
+    for (const char* name : {"eos", "eot", "eom"}) {
+        const auto id = tokenId(file, name);
+        if (id && std::find(ids.begin(), ids.end(), *id) == ids.end())
+            ids.push_back(*id);
+    }
+    return ids.empty() ? Json() : ids.size() == 1 ? Json(ids[0]) : Json(ids);
+}
+
 /// Names of the ids in files, with the field that holds each.
 constexpr std::pair<const char*, std::optional<std::int64_t> text::GgufTokenizer::*> kIds[] = {
     {"bos", &text::GgufTokenizer::bosId},       {"eos", &text::GgufTokenizer::eosId},
@@ -185,6 +197,27 @@ std::string readmeFromGguf(const GgufFile& file)
             out += fmt::format("- {}: {}\n", label, text);
     }
     return out;
+}
+
+void addTokenIds(const GgufFile& file, Json& config)
+{
+    config["eos_token_id"] = endIds(file);
+    for (const auto& [key, name] :
+         {std::pair{"bos_token_id", "bos"}, std::pair{"pad_token_id", "padding"}}) {
+        const auto id = tokenId(file, name);
+        config[key] = id ? Json(*id) : Json();
+    }
+}
+
+Json generationFromGguf(const GgufFile& file)
+{
+    Json config{{"_from_model_config", true}};
+    addTokenIds(file, config);
+    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+        if (config[key].is_null())
+            config.erase(key);
+    }
+    return config;
 }
 
 void tokenizerToGguf(const text::GgufTokenizer& tokenizer, GgufKeys& keys)

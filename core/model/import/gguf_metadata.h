@@ -14,6 +14,13 @@ void metadataToGguf(const std::filesystem::path& folder, const ModelConfig& conf
 /// README.md with what the file says of its name, origin and licence.
 std::string readmeFromGguf(const tensor::GgufFile& file);
 
+/// The keys eos_token_id (one id, or a list of every id that ends an answer), bos_token_id and
+/// pad_token_id of config.json; null where the file names none.
+void addTokenIds(const tensor::GgufFile& file, Json& config);
+
+/// generation_config.json: every id that ends an answer.
+Json generationFromGguf(const tensor::GgufFile& file);
+
 /// tokenizer.*
 void tokenizerToGguf(const text::GgufTokenizer& tokenizer, tensor::GgufKeys& keys);
 
