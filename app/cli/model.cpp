@@ -14,6 +14,13 @@ struct ImportModelOptions
     std::string path, name, base;
 };
 
+struct GrowOptions
+{
+    std::string model, name, start = "mean";
+    std::vector<std::string> tokens, marks;
+    std::int64_t multiple = 1;
+};
+
 struct DownloadOptions
 {
     std::string model, revision, name, base;
@@ -85,6 +92,40 @@ Outcome downloadModel(Session& session, const DownloadOptions& options)
     if (!options.revision.empty())
         plan.model += "@" + options.revision;
     return takenIn(session, **workspace, runJob(recipes::makeDownloadJob(*workspace, plan)));
+}
+
+Outcome addTokensTo(Session& session, const GrowOptions& options)
+{
+    model::VocabularyGrowth growth;
+    for (const auto& token : options.tokens)
+        growth.tokens.push_back({token, false});
+    for (const auto& mark : options.marks)
+        growth.tokens.push_back({mark, true});
+    growth.multiple = options.multiple;
+    if (options.start == "pieces")
+        growth.start = model::NewRows::Pieces;
+    else if (options.start != "mean")
+        return Error{ErrorCode::InvalidInput, "new rows cannot start there", "--start",
+                     "Use mean or pieces"};
+    if (growth.tokens.empty())
+        return Error{ErrorCode::InvalidInput, "there is no token to add", "model add-tokens",
+                     "Name one with --token or --special"};
+    auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    const auto outcome =
+        runJob(recipes::makeGrowJob(*workspace, options.model, options.name, growth));
+    const auto shown = takenIn(session, **workspace, outcome);
+    if (outcome && !session.json && outcome->result.contains("tokens")) {
+        Table table({{"token"}, {"id", true}, {"row"}});
+        for (std::size_t i = 0; i < growth.tokens.size(); ++i) {
+            const auto& made = outcome->result["tokens"][i];
+            table.add({growth.tokens[i].content, made["id"].dump(),
+                       made["new"].get<bool>() ? "new" : "was there"});
+        }
+        print(table.text());
+    }
+    return shown;
 }
 
 Outcome listModels(Session& session)
@@ -170,6 +211,20 @@ void addModel(CLI::App& app, Session& session)
     command->add_option("--revision", download->revision, "Branch, tag or commit (default: main)");
     command->add_option("--as", download->name, "Name in the workspace (default: the model's own)");
     command->add_option("--base", download->base, "For an adapter: the model that it belongs to");
+
+    const auto grow = std::make_shared<GrowOptions>();
+    command = addCommand(*group, session, "add-tokens",
+                         "Makes a copy of a model whose vocabulary has further tokens",
+                         [&session, grow] { return addTokensTo(session, *grow); });
+    command->add_option("model", grow->model, "Name of the model")->required();
+    command->add_option("--as", grow->name, "Name of the copy")->required();
+    command->add_option("--token", grow->tokens, "A word or part of one; may be repeated");
+    command->add_option("--special", grow->marks,
+                        "A mark that is never read from typed text; may be repeated");
+    command->add_option("--start", grow->start, "Where new rows start: mean, or pieces of the text")
+        ->capture_default_str();
+    command->add_option("--multiple", grow->multiple, "Round the number of rows up to a multiple")
+        ->capture_default_str();
 
     addCommand(*group, session, "list", "Lists the models",
                [&session] { return listModels(session); });

@@ -4,6 +4,7 @@
 #include "model/import/model_config.h"
 #include "recipes/front_door.h"
 #include "recipes/loaded_model.h"
+#include "recipes/memory.h"
 #include "recipes/run_setup.h"
 #include "train/trainer.h"
 
@@ -15,30 +16,6 @@
 namespace fettle::recipes {
 
 namespace {
-
-std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings)
-{
-    if (settings.text("method") != "lora")
-        return config.parameters();
-    const auto targets = settings.list("lora.targets");
-    std::int64_t perRank = 0;
-    for (const auto& weight : model::expectedWeights(config)) {
-        const auto path = weight.name.substr(0, weight.name.rfind('.'));
-        const bool named = std::ranges::any_of(targets, [&](const std::string& target) {
-            return target == "all-linear" || path == target || path.ends_with("." + target);
-        });
-        if (weight.site && named)
-            perRank += weight.shape[0] + weight.shape[1];
-    }
-    return perRank * settings.integer("lora.rank");
-}
-
-/// Bytes of activations that autograd keeps for `tokens` tokens in float32, and of the loss chunk.
-std::uint64_t activationBytes(const model::ModelConfig& c, std::int64_t tokens)
-{
-    const auto perToken = c.hidden * 8 + c.heads * c.headDim * 3 + c.kvHeads * c.headDim * 4 + c.intermediate * 3;
-    return static_cast<std::uint64_t>(perToken * c.layers * tokens) * 4 + static_cast<std::uint64_t>(c.vocab) * 512 * 4;
-}
 
 /// Speed in multiply-add operations a second: from finished runs of this model and method, else a
 /// careful figure for two cores.
@@ -114,6 +91,8 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     auto encoder = loadEncoder(record->folder);
     if (!config || !encoder)
         return !config ? config.error() : encoder.error();
+    if (auto writes = model::requireWriter(*config, plan.model); !writes)
+        return writes.error();
     const auto rows = (*dataset)->rows({}, 0, std::numeric_limits<std::int32_t>::max());
     addDatasetFacts(*encoder, **dataset, rows);
     const auto settings = resolvedSettings(plan.settings, *config);
@@ -146,10 +125,8 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
                 + answers * static_cast<double>(config->parameters()) * 4 / 1.2e10 / 3;  // memory-bound decoding, three together
     f.secondsMeasured = speed.measured;
 
-    const auto weights = static_cast<std::uint64_t>(config->parameters()) * 4;
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
-    const bool full = settings.text("method") == "full";
-    f.memoryBytes = weights + moving * (full ? 12 : 16) + activationBytes(*config, trainer.microBatchTokens);
+    f.memoryBytes = trainingBytes(*config, settings);
     f.memoryAvailable = deviceReport().memoryAvailable;
     f.diskBytes = (moving * 12 + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());

@@ -2,6 +2,7 @@
 
 #include "data/example.h"
 #include "jobs/job.h"
+#include "model/import/grow_vocabulary.h"
 #include "recipes/settings.h"
 #include "store/workspace.h"
 
@@ -127,6 +128,11 @@ std::shared_ptr<jobs::Job> makeExportJob(std::shared_ptr<store::Workspace> works
 /// an adapter in PEFT form, which is merged into a copy of that base. Ends with the model's record.
 std::shared_ptr<jobs::Job> makeModelImportJob(std::shared_ptr<store::Workspace> workspace,
                                               std::filesystem::path path, std::string name, std::string base = {});
+
+/// A copy of a model of the workspace with further tokens, see model::growVocabulary. Ends with the
+/// model's record and "tokens": [{"id", "new"}] in the order given.
+std::shared_ptr<jobs::Job> makeGrowJob(std::shared_ptr<store::Workspace> workspace, std::string model,
+                                       std::string name, model::VocabularyGrowth growth);
 
 struct DownloadPlan
 {

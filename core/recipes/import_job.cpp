@@ -58,7 +58,61 @@ private:
     std::string m_name, m_base;
 };
 
+/// A copy of a model with further tokens.
+class GrowJob final : public jobs::Job
+{
+public:
+    GrowJob(std::shared_ptr<store::Workspace> workspace, std::string model, std::string name,
+            model::VocabularyGrowth growth)
+        : m_workspace(std::move(workspace))
+        , m_model(std::move(model))
+        , m_name(std::move(name))
+        , m_growth(std::move(growth))
+    {
+    }
+
+    std::string title() const override { return "add tokens to a model"; }
+
+    Result<jobs::JobEnd> run(jobs::JobContext& context) override
+    {
+        const auto record = m_workspace->model(m_model);
+        if (!record)
+            return record.error();
+        Json tokens = Json::array();
+        const auto make = [&](const fs::path& folder, const model::ImportProgress& progress,
+                              std::stop_token stop) -> Result<model::ImportedModel> {
+            auto grown =
+                model::growVocabulary(record->folder, folder, m_growth, progress, std::move(stop));
+            if (!grown)
+                return grown.error();
+            for (const auto& token : grown->added.tokens)
+                tokens.push_back({{"id", token.id}, {"new", token.isNew}});
+            return std::move(grown->model);
+        };
+        auto end = takeIn(*m_workspace, m_name,
+                          {{"origin", m_model}, {"grownFrom", record->digest}}, make, context);
+        if (end) {
+            if (auto* finished = std::get_if<jobs::Finished>(&*end))
+                finished->result["tokens"] = tokens;
+        }
+        return end;
+    }
+
+private:
+    std::shared_ptr<store::Workspace> m_workspace;
+    std::string m_model, m_name;
+    model::VocabularyGrowth m_growth;
+};
+
 } // namespace
+
+std::shared_ptr<jobs::Job> makeGrowJob(std::shared_ptr<store::Workspace> workspace,
+                                       std::string model, std::string name,
+                                       model::VocabularyGrowth growth)
+{
+    return std::make_shared<GrowJob>(std::move(workspace), std::move(model), std::move(name),
+                                     std::move(growth));
+}
 
 Result<jobs::JobEnd> takeInAdapter(store::Workspace& workspace, const std::string& name,
                                    const fs::path& adapter, const std::string& base, Json info,

@@ -1,9 +1,11 @@
+#include "deploy/export.h"
 #include "family_help.h"
 #include "model/experts.h"
 #include "parity.h"
 #include "tensor/ops.h"
 
 #include <ATen/core/grad_mode.h>
+#include <QTemporaryDir>
 #include <QTest>
 
 using namespace fettle;
@@ -111,6 +113,28 @@ private Q_SLOTS:
         }
         QCOMPARE(written, expected["greedy"].get<std::vector<std::int32_t>>());
         parity(name.toStdString(), "generation", 0);
+    }
+
+    void aWrittenFolderAnswersTheSame_data() { equalsTheReference_data(); }
+    void aWrittenFolderAnswersTheSame()
+    {
+        QFETCH(QString, name);
+        const at::NoGradGuard noGrad;
+        QTemporaryDir place;
+        const auto target = std::filesystem::path(place.path().toStdString()) / "written";
+        auto decoder = familyDecoder(name.toStdString(), at::kFloat);
+        const auto written =
+            deploy::exportModel(*decoder, familyFolder(name.toStdString()), target, {});
+        QVERIFY2(written, written ? "" : written.error().sentence().c_str());
+        auto again = model::loadDecoder(model::ModelFiles::open(target).value(), c10::kCPU,
+                                        at::kFloat)
+                         .value();
+        model::PackedTokens tokens;
+        tokens.add(m_golden["first"].get<std::vector<std::int32_t>>());
+        const auto before = decoder->logits(decoder->hidden(tokens)),
+                   after = again->logits(again->hidden(tokens));
+        QVERIFY(at::equal(before, after));
+        parity(name.toStdString(), "Hugging Face folder", 0);
     }
 
     void balanceLossEqualsTheReference_data()

@@ -1,6 +1,6 @@
 #include "differences.h"
 #include "golden.h"
-#include "model/import/gguf_config.h"
+#include "model/import/gguf_metadata.h"
 #include "text/conversation.h"
 
 #include <QTemporaryDir>
@@ -46,7 +46,7 @@ private Q_SLOTS:
     void conversationsEqualTheReference()
     {
         for (const Json& entry : m_golden["chats"]) {
-            const Messages messages = entry["messages"];
+            const Messages messages(entry["messages"].begin(), entry["messages"].end());
             const auto rendered = m_template->render(messages).value();
             QCOMPARE(QString::fromStdString(joined(rendered)),
                      QString::fromStdString(entry["text"]));

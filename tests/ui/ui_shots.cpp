@@ -35,7 +35,7 @@ void emptyPlaces(MainWindow& window)
         window.go(place);
         shot(&window, QString("empty_") + place);
     }
-    for (const char* page : {"general", "folders", "devices", "models", "about"}) {
+    for (const char* page : {"general", "folders", "devices", "models", "privacy", "about"}) {
         window.go("settings", page);
         shot(&window, QString("settings_") + page);
     }

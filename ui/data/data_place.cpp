@@ -61,7 +61,7 @@ void DataPlace::createLayout()
         "table", tr("Rows of examples will be here"),
         tr("A question and the answer you want, row by row. A table, a text file or an export of "
            "conversations will do."));
-    auto* drop = new DropArea("dataDropArea", "dataChooseFileButton");
+    auto* drop = new DropArea("dataDropArea", "dataChooseFileButton", DropArea::exampleWords());
     drop->setFixedWidth(Theme::instance().px(520));
     empty->box()->addWidget(drop);
     connect(drop, &DropArea::dropped, this,

@@ -1,13 +1,12 @@
 #include "ui/data/row_view.h"
 
-#include "base/text.h"
 #include "ui/text/words.h"
+#include "ui/widgets/piece_text.h"
 
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QPlainTextEdit>
 #include <QStackedWidget>
-#include <QTextBrowser>
 #include <QVBoxLayout>
 
 namespace fettle::ui {
@@ -22,24 +21,7 @@ SeenRow seenRow(const recipes::Encoder& encoder, const data::Example& example)
     }
     seen.count = static_cast<std::int64_t>(encoded->ids.size());
     seen.taught = encoded->trainedCount();
-    // Pieces may end inside a character: bytes wait until it is whole.
-    std::string waiting;
-    for (std::size_t i = 0; i < encoded->ids.size(); ++i) {
-        const text::TokenId id = encoded->ids[i];
-        const bool taught = encoded->trained[i] != 0, mark = encoder.tokenizer->isSpecial(id);
-        waiting += mark ? encoder.tokenizer->tokenOf(id)
-                        : encoder.tokenizer->decode(std::span(&id, 1), false);
-        const std::size_t whole = completeUtf8Prefix(waiting);
-        if (whole == 0)
-            continue;
-        const QString words = QString::fromUtf8(waiting.data(), static_cast<qsizetype>(whole));
-        waiting.erase(0, whole);
-        if (!seen.pieces.empty() && seen.pieces.back().taught == taught &&
-            seen.pieces.back().mark == mark && !mark)
-            seen.pieces.back().text += words;
-        else
-            seen.pieces.push_back({words, taught, mark});
-    }
+    seen.pieces = recipes::seenPieces(*encoder.tokenizer, *encoded);
     return seen;
 }
 
@@ -47,7 +29,7 @@ RowView::RowView(QWidget* parent)
     : QWidget(parent)
     , m_model(new QComboBox(this))
     , m_stack(new QStackedWidget(this))
-    , m_text(new QTextBrowser(this))
+    , m_text(new PieceText(this))
     , m_facts(new Text({}, TextRole::Small, Ink::Second, this))
     , m_question(new QPlainTextEdit(this))
     , m_answer(new QPlainTextEdit(this))
@@ -64,7 +46,6 @@ RowView::RowView(QWidget* parent)
     m_model->setProperty("quiet", true);
     m_text->setObjectName("dataRowText");
     m_text->setAccessibleName(tr("The row as the model sees it; taught words are underlined"));
-    m_text->setOpenLinks(false);
     m_question->setObjectName("dataQuestionEdit");
     m_question->setAccessibleName(tr("Question of this row"));
     m_answer->setObjectName("dataAnswerEdit");
@@ -105,7 +86,6 @@ RowView::RowView(QWidget* parent)
     connect(m_drop, &QPushButton::clicked, this, &RowView::dropWanted);
     connect(m_save, &QPushButton::clicked, this, &RowView::save);
     connect(m_cancel, &QPushButton::clicked, this, [this] { show(m_row, m_seen); });
-    connect(&Theme::instance(), &Theme::changed, this, &RowView::render);
     showNothing();
 }
 
@@ -116,7 +96,7 @@ void RowView::showNothing()
     m_row = {};
     m_seen = {};
     m_stack->setCurrentIndex(0);
-    m_text->setPlainText(tr("Choose a row on the left."));
+    m_text->showWords(tr("Choose a row on the left."));
     m_facts->setText({});
     m_edit->setEnabled(false);
     m_drop->setEnabled(false);
@@ -139,38 +119,16 @@ void RowView::render()
 {
     if (m_row.id == 0)
         return;
-    m_text->clear();
-    QTextCursor cursor(m_text->document());
-    const Colours& c = colours();
     if (!m_seen.problem.isEmpty() || m_seen.pieces.empty()) {
-        QTextCharFormat plain;
-        plain.setForeground(c.secondText);
-        cursor.insertText(m_seen.problem.isEmpty() ? QString() : m_seen.problem + "\n\n", plain);
-        plain.setForeground(c.text);
-        cursor.insertText(qs(data::questionOf(m_row.example)) + "\n\n", plain);
-        cursor.insertText(qs(data::answerOf(m_row.example)), plain);
+        const QString words =
+            qs(data::questionOf(m_row.example)) + "\n\n" + qs(data::answerOf(m_row.example));
+        m_text->showWords(m_seen.problem.isEmpty() ? words : m_seen.problem + "\n\n" + words);
         m_facts->setText({});
-        m_text->moveCursor(QTextCursor::Start);
         return;
     }
-    for (const SeenPiece& piece : m_seen.pieces) {
-        QTextCharFormat format;
-        format.setForeground(piece.mark ? c.secondText : c.text);
-        if (piece.mark) {
-            format.setFontFamilies({Theme::instance().font(TextRole::Fixed).families()});
-            format.setFontPointSize(Theme::instance().font(TextRole::Small).pointSizeF());
-        }
-        if (piece.taught) {
-            // Tint and underline both: a printed page and high contrast still show it.
-            format.setBackground(c.highContrast ? QBrush() : QBrush(c.tint));
-            format.setUnderlineStyle(QTextCharFormat::SingleUnderline);
-            format.setUnderlineColor(c.accent);
-        }
-        cursor.insertText(piece.text, format);
-    }
+    m_text->show(m_seen.pieces, PieceText::Borders::Hidden);
     m_facts->setText(tr("%1 of %2 word pieces are taught; the others are only read")
                          .arg(count(m_seen.taught), count(m_seen.count)));
-    m_text->moveCursor(QTextCursor::Start);
 }
 
 void RowView::edit()

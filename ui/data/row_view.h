@@ -1,25 +1,20 @@
 #pragma once
 
-#include "recipes/encode.h"
+#include "recipes/seen_pieces.h"
 #include "store/dataset.h"
 #include "ui/widgets/basics.h"
 
 class QPlainTextEdit;
 class QStackedWidget;
-class QTextBrowser;
 
 namespace fettle::ui {
 
-/// One piece of a row as the model reads it.
-struct SeenPiece
-{
-    QString text;
-    bool taught = false;
-    bool mark = false; ///< a mark of the conversation form, not the row's own words
-};
+class PieceText;
+
+/// A row as the model reads it.
 struct SeenRow
 {
-    std::vector<SeenPiece> pieces;
+    std::vector<recipes::SeenPiece> pieces;
     std::int64_t count = 0, taught = 0;
     QString problem; ///< why it cannot be shown
 };
@@ -52,7 +47,7 @@ private:
     SeenRow m_seen;
     QComboBox* m_model;
     QStackedWidget* m_stack;
-    QTextBrowser* m_text;
+    PieceText* m_text;
     Text* m_facts;
     QPlainTextEdit *m_question, *m_answer;
     QPushButton *m_edit, *m_drop, *m_save, *m_cancel;

@@ -1,5 +1,8 @@
 #include "ui/deploy/deploy_place.h"
 
+#include "model/import/model_config.h"
+#include "recipes/export_size.h"
+#include "recipes/memory.h"
 #include "ui/text/words.h"
 #include "ui/widgets/ask.h"
 #include "ui/widgets/empty_state.h"
@@ -13,76 +16,132 @@
 
 namespace fettle::ui {
 
+namespace {
+
+/// What a tile says of a form of export.
+struct FormWords
+{
+    const char* id;
+    const char* icon;
+    QString title, line;
+};
+
+FormWords wordsOf(const recipes::ExportFormInfo& form)
+{
+    const FormWords known[] = {
+        {"peft", "list-add", DeployPlace::tr("Add-on"),
+         DeployPlace::tr("A small folder that changes the original when both are loaded (PEFT).")},
+        {"merged", "folder", DeployPlace::tr("Folder"),
+         DeployPlace::tr("The whole model as a Hugging Face folder. Works on its own in most "
+                         "programs.")},
+        {"gguf", "document-export", DeployPlace::tr("One file"),
+         DeployPlace::tr("A GGUF file for chat programs on this or another computer.")},
+        {"ollama", "dialog-messages", DeployPlace::tr("For Ollama"),
+         DeployPlace::tr("A GGUF file and a Modelfile with the conversation form.")}};
+    for (const auto& words : known) {
+        if (form.id == words.id)
+            return words;
+    }
+    return {"", "document-export", qs(form.id), qs(form.help)};
+}
+
+/// How a type of number is called, and what it costs.
+struct TypeWords
+{
+    QString name, loss;
+};
+
+TypeWords wordsOf(const QString& type)
+{
+    const auto bits = [&type](int count) {
+        return DeployPlace::tr("%1 bit (%2)").arg(count).arg(type);
+    };
+    const QString none = DeployPlace::tr("no loss"), hardly = DeployPlace::tr("hardly any loss"),
+                  small = DeployPlace::tr("a small loss"),
+                  some = DeployPlace::tr("some loss: read the proof");
+    if (type == "float32" || type == "F32")
+        return {bits(32), none};
+    if (type == "bfloat16" || type == "float16" || type == "BF16" || type == "F16")
+        return {bits(16), hardly};
+    const int digit = type.size() > 1 ? type[1].digitValue() : -1;
+    if (digit <= 0)
+        return {type, {}};
+    return {bits(digit), digit >= 8 ? hardly : digit >= 6 ? small : some};
+}
+
+} // namespace
+
 DeployPlace::DeployPlace(Session& session, QWidget* parent)
     : Place(session, "deploy", tr("Deploy"), parent)
 {
     createLayout();
     connectSignals();
-    refreshRuns();
+    refreshSources();
 }
 
-DeployPlace::Tile DeployPlace::createTile(const QString& name, const QString& iconName,
-                                          const QString& title, const QString& line)
+void DeployPlace::createTiles(QHBoxLayout* row)
 {
-    Tile tile;
-    tile.button = new CardButton;
-    tile.button->setObjectName("deployTile_" + name);
-    tile.button->setAccessibleName(title);
-    tile.button->setAccessibleDescription(line);
-    tile.button->setCheckable(true);
-    tile.button->setAutoExclusive(true);
-    tile.button->setMinimumHeight(Theme::instance().px(190));
-    tile.button->setMaximumWidth(Theme::instance().px(420));
-    auto* head = new QHBoxLayout;
-    head->addWidget(new IconLabel(iconName, 22, Ink::Accent));
-    head->addWidget(new Text(title, TextRole::Section), 1);
-    tile.button->box()->addLayout(head);
-    auto* words = new Text(line, TextRole::Body, Ink::Second);
-    words->setWordWrap(true);
-    tile.button->box()->addWidget(words);
-    tile.button->box()->addStretch(1);
-    tile.size = new Text({}, TextRole::Number);
-    tile.button->box()->addWidget(tile.size);
-    tile.note = new Text({}, TextRole::Small, Ink::Second);
-    tile.button->box()->addWidget(tile.note);
-    for (QWidget* child : tile.button->findChildren<QWidget*>())
-        child->setAttribute(Qt::WA_TransparentForMouseEvents);
-    return tile;
+    row->setSpacing(Theme::instance().px(12));
+    for (const auto& form : recipes::exportFormInfos()) {
+        const FormWords words = wordsOf(form);
+        Tile tile;
+        tile.form = form;
+        tile.button = new CardButton;
+        tile.button->setObjectName("deployTile_" + qs(form.id));
+        tile.button->setAccessibleName(words.title);
+        tile.button->setAccessibleDescription(words.line);
+        tile.button->setCheckable(true);
+        tile.button->setAutoExclusive(true);
+        tile.button->setMinimumHeight(Theme::instance().px(180));
+        tile.button->setMaximumWidth(Theme::instance().px(400));
+        auto* top = new QHBoxLayout;
+        top->addWidget(new IconLabel(words.icon, 22, Ink::Accent));
+        top->addWidget(new Text(words.title, TextRole::Section), 1);
+        tile.button->box()->addLayout(top);
+        auto* line = new Text(words.line, TextRole::Body, Ink::Second);
+        line->setWordWrap(true);
+        tile.button->box()->addWidget(line);
+        tile.button->box()->addStretch(1);
+        tile.size = new Text({}, TextRole::Number);
+        tile.button->box()->addWidget(tile.size);
+        tile.note = new Text({}, TextRole::Small, Ink::Second);
+        tile.note->setWordWrap(true);
+        tile.button->box()->addWidget(tile.note);
+        for (QWidget* child : tile.button->findChildren<QWidget*>())
+            child->setAttribute(Qt::WA_TransparentForMouseEvents);
+        connect(tile.button, &QAbstractButton::clicked, this, [this, id = form.id] {
+            m_form = id;
+            formChosen();
+        });
+        row->addWidget(tile.button, 1);
+        m_tiles.push_back(std::move(tile));
+    }
+    row->addStretch(0);
 }
 
-void DeployPlace::createLayout()
+QWidget* DeployPlace::createNumbers()
 {
-    auto* empty = new EmptyState(
-        "document-export", tr("A finished run is needed"),
-        tr("What you trained leaves here as a folder that other programs open, with a proof that "
-           "it answers as it did."));
-    auto* toRuns = primaryButton(tr("Go to the runs"), "deployToRunsButton");
-    empty->setButton(toRuns);
-    connect(toRuns, &QPushButton::clicked, this, [this] { m_session.go("runs"); });
-    m_run = new QComboBox(this);
-    m_run->setObjectName("deployRunCombo");
-    m_run->setAccessibleName(tr("Run to take away"));
-    m_run->setMinimumContentsLength(22);
-    addTool(m_run);
+    m_numbers = new QWidget;
+    auto* row = new QHBoxLayout(m_numbers);
+    row->setContentsMargins(0, 0, 0, 0);
+    row->setSpacing(Theme::instance().px(8));
+    auto* name = new Text(tr("Size of the numbers"), TextRole::Body, Ink::Second);
+    m_type = new QComboBox;
+    m_type->setObjectName("deploySizeCombo");
+    m_type->setAccessibleName(tr("Size of the numbers"));
+    m_type->setToolTip(tr("How many bits each number of the model takes in the file; term: "
+                          "quantisation"));
+    name->setBuddy(m_type);
+    m_typeNote = new Text({}, TextRole::Body, Ink::Second);
+    row->addWidget(name);
+    row->addWidget(m_type);
+    row->addWidget(m_typeNote, 1);
+    return m_numbers;
+}
 
-    auto* content = new QWidget;
-    auto* box = new QVBoxLayout(content);
-    box->setContentsMargins(0, 4, 4, 0);
-    box->setSpacing(Theme::instance().px(16));
-    auto* tiles = new QHBoxLayout;
-    tiles->setSpacing(Theme::instance().px(16));
-    m_adapter = createTile("adapter", "list-add", tr("Add-on"),
-                           tr("A small folder that changes the original when both are loaded "
-                              "(PEFT). Share it where the "
-                              "original is at hand."));
-    m_merged = createTile("folder", "folder", tr("Folder"),
-                          tr("The whole tuned model as a Hugging Face folder. It works on its own "
-                             "in most programs."));
-    tiles->addWidget(m_adapter.button, 1);
-    tiles->addWidget(m_merged.button, 1);
-    tiles->addStretch(0);
-    box->addLayout(tiles);
-    m_progress = new Card(content, Card::Kind::Sunken);
+QWidget* DeployPlace::createProgress()
+{
+    m_progress = new Card(nullptr, Card::Kind::Sunken);
     auto* line = new QHBoxLayout;
     m_phase = new Text({}, TextRole::Body);
     m_phase->setObjectName("deployPhaseLabel");
@@ -91,7 +150,11 @@ void DeployPlace::createLayout()
     line->addWidget(m_cancel);
     m_progress->box()->addLayout(line);
     m_progress->hide();
-    box->addWidget(m_progress);
+    return m_progress;
+}
+
+QWidget* DeployPlace::createProof()
+{
     m_proof = new Card;
     m_proof->setObjectName("deployProofCard");
     auto* title = new QHBoxLayout;
@@ -106,7 +169,34 @@ void DeployPlace::createLayout()
     m_proofLines->setTextInteractionFlags(Qt::TextSelectableByMouse);
     m_proof->box()->addWidget(m_proofLines);
     m_proof->hide();
-    box->addWidget(m_proof);
+    return m_proof;
+}
+
+void DeployPlace::createLayout()
+{
+    auto* empty = new EmptyState(
+        "document-export", tr("A finished run is needed"),
+        tr("What you trained leaves here as a folder that other programs open, with a proof that "
+           "it answers as it did."));
+    auto* toRuns = primaryButton(tr("Go to the runs"), "deployToRunsButton");
+    empty->setButton(toRuns);
+    connect(toRuns, &QPushButton::clicked, this, [this] { m_session.go("runs"); });
+    m_source = new QComboBox(this);
+    m_source->setObjectName("deployRunCombo");
+    m_source->setAccessibleName(tr("Run or original to take away"));
+    m_source->setMinimumContentsLength(22);
+    addTool(m_source);
+
+    auto* content = new QWidget;
+    auto* box = new QVBoxLayout(content);
+    box->setContentsMargins(0, 4, 4, 0);
+    box->setSpacing(Theme::instance().px(16));
+    auto* tiles = new QHBoxLayout;
+    createTiles(tiles);
+    box->addLayout(tiles);
+    box->addWidget(createNumbers());
+    box->addWidget(createProgress());
+    box->addWidget(createProof());
     box->addStretch(1);
     auto* full = new QWidget;
     auto* page = new QVBoxLayout(full);
@@ -124,9 +214,11 @@ void DeployPlace::createLayout()
 
 void DeployPlace::connectSignals()
 {
-    connect(m_run, &QComboBox::activated, this, &DeployPlace::runChanged);
-    connect(m_adapter.button, &QAbstractButton::clicked, this, [this] { m_kind = "peft"; });
-    connect(m_merged.button, &QAbstractButton::clicked, this, [this] { m_kind = "merged"; });
+    connect(m_source, &QComboBox::activated, this, &DeployPlace::sourceChanged);
+    connect(m_type, &QComboBox::activated, this, [this] {
+        m_types[m_form] = m_type->currentData().toString();
+        refreshTiles();
+    });
     connect(m_write, &QPushButton::clicked, this, &DeployPlace::askFolder);
     connect(m_cancel, &QPushButton::clicked, this, [this] {
         if (m_job)
@@ -136,120 +228,177 @@ void DeployPlace::connectSignals()
         if (!QDesktopServices::openUrl(QUrl::fromLocalFile(m_folder)))
             messages()->show(MessageBar::Kind::Information, tr("The folder is %1.").arg(m_folder));
     });
-    connect(&m_session, &Session::runsChanged, this, &DeployPlace::refreshRuns);
+    connect(&m_session, &Session::runsChanged, this, &DeployPlace::refreshSources);
+    connect(&m_session, &Session::modelsChanged, this, &DeployPlace::refreshSources);
 }
 
 void DeployPlace::activate(const QString& argument)
 {
     if (!argument.isEmpty())
-        m_wanted = argument;
-    refreshRuns();
+        m_wanted = argument.contains(':') ? argument : "run:" + argument;
+    refreshSources();
 }
 
-void DeployPlace::refreshRuns()
+void DeployPlace::refreshSources()
 {
     m_session.later(
         this,
         [workspace = m_session.workspace()] {
-            std::vector<store::RunRecord> usable;
+            std::vector<Source> sources;
             for (const auto& run : workspace->runs()) {
                 if (!workspace->checkpoints(run.id).empty() &&
                     run.status != store::RunStatus::Running)
-                    usable.push_back(run);
+                    sources.push_back({"run:" + run.id,
+                                       tr("Run %1 · %2").arg(count(run.number), qs(run.name)),
+                                       run.model, run});
             }
-            return std::pair{usable, workspace->models()};
+            for (const auto& model : workspace->models())
+                sources.push_back({"model:" + model.name, tr("Original · %1").arg(qs(model.name)),
+                                   model.name, std::nullopt});
+            return sources;
         },
-        [this](auto&& found) {
-            const QString before = m_run->currentData().toString();
-            m_runs = std::move(found.first);
-            m_models = std::move(found.second);
-            m_run->clear();
-            for (const auto& run : m_runs)
-                m_run->addItem(tr("Run %1 · %2").arg(count(run.number), qs(run.name)), qs(run.id));
+        [this](std::vector<Source>&& sources) {
+            const QString before = m_source->currentData().toString();
+            m_sources = std::move(sources);
+            m_source->clear();
+            for (const auto& each : m_sources)
+                m_source->addItem(each.title, qs(each.what));
             const QString wanted = m_wanted.isEmpty() ? before : m_wanted;
-            if (const int at = m_run->findData(wanted); at >= 0)
-                m_run->setCurrentIndex(at);
+            if (const int at = m_source->findData(wanted); at >= 0)
+                m_source->setCurrentIndex(at);
             m_wanted.clear();
-            setState(m_runs.empty() ? PlaceState::Empty : PlaceState::Full);
-            m_run->setVisible(!m_runs.empty());
-            if (m_run->currentData().toString() != before)
-                runChanged();
+            setState(m_sources.empty() ? PlaceState::Empty : PlaceState::Full);
+            m_source->setVisible(!m_sources.empty());
+            if (m_source->currentData().toString() != before)
+                sourceChanged();
             else
                 refreshTiles();
         });
 }
 
-const store::RunRecord* DeployPlace::run() const
+const DeployPlace::Source* DeployPlace::source() const
 {
-    const int at = m_run->currentIndex();
-    return at >= 0 && at < static_cast<int>(m_runs.size()) ? &m_runs[static_cast<std::size_t>(at)]
-                                                           : nullptr;
+    const int at = m_source->currentIndex();
+    return at >= 0 && at < static_cast<int>(m_sources.size())
+               ? &m_sources[static_cast<std::size_t>(at)]
+               : nullptr;
 }
 
-void DeployPlace::runChanged()
+const DeployPlace::Tile* DeployPlace::chosenTile() const
+{
+    const auto found =
+        std::ranges::find(m_tiles, m_form, [](const Tile& tile) { return tile.form.id; });
+    return found == m_tiles.end() ? nullptr : &*found;
+}
+
+QString DeployPlace::typeOf(const Tile& tile) const
+{
+    const auto found = m_types.find(tile.form.id);
+    return found == m_types.end() ? qs(tile.form.types.front()) : found->second;
+}
+
+void DeployPlace::sourceChanged()
 {
     m_proof->hide();
     m_open->setEnabled(false);
     m_sizes.clear();
-    refreshTiles();
-    const store::RunRecord* chosen = run();
+    const Source* chosen = source();
     if (!chosen)
         return;
-    setSubtitle(chosen->bestStep > 0
-                    ? tr("save point of step %1 (best)").arg(count(chosen->bestStep))
+    setSubtitle(chosen->run && chosen->run->bestStep > 0
+                    ? tr("save point of step %1 (best)").arg(count(chosen->run->bestStep))
                     : QString());
-    recipes::RunPlan plan;
-    plan.model = chosen->model;
-    plan.dataset = chosen->dataset;
-    if (!plan.settings.setAll(Json(chosen->settings)))
-        return;
+    formChosen();
     m_session.later(
         this,
-        [workspace = m_session.workspace(), plan] { return recipes::forecast(*workspace, plan); },
-        [this, id = chosen->id](Result<recipes::Forecast>&& forecast) {
-            if (!forecast || !run() || run()->id != id)
+        [workspace = m_session.workspace(), from = *chosen] {
+            std::map<std::string, std::map<std::string, std::uint64_t>> sizes;
+            const auto record = workspace->model(from.model);
+            const auto config = record ? model::readModelConfig(record->folder)
+                                       : Result<model::ModelConfig>(record.error());
+            if (!config)
+                return std::pair{from.what, sizes};
+            ParamValues settings(recipes::trainingSettings());
+            const bool known = from.run && settings.setAll(Json(from.run->settings));
+            const auto trainable = known ? recipes::trainableParameters(*config, settings) : 0;
+            for (const auto& form : recipes::exportFormInfos()) {
+                for (const auto& type : form.types)
+                    sizes[form.id][type] =
+                        recipes::estimatedExportBytes(*config, form.id, type, trainable);
+            }
+            return std::pair{from.what, sizes};
+        },
+        [this](auto&& found) {
+            if (!source() || source()->what != found.first)
                 return;
-            m_sizes["adapter"] = static_cast<std::uint64_t>(forecast->trainableParameters) * 4;
+            m_sizes = std::move(found.second);
             refreshTiles();
         });
 }
 
+/// The numbers that the chosen form offers.
+void DeployPlace::formChosen()
+{
+    const Tile* tile = chosenTile();
+    if (!tile)
+        return;
+    m_type->clear();
+    for (const std::string& type : tile->form.types)
+        m_type->addItem(wordsOf(qs(type)).name, qs(type));
+    m_type->setCurrentIndex(m_type->findData(typeOf(*tile)));
+    m_numbers->setVisible(tile->form.types.size() > 1);
+    refreshTiles();
+}
+
 void DeployPlace::refreshTiles()
 {
-    const store::RunRecord* chosen = run();
+    const Source* chosen = source();
     if (!chosen)
         return;
-    const std::string method = Json(chosen->settings).value("method", std::string("lora"));
-    const bool addOn = method != "full";
-    m_adapter.button->setEnabled(addOn);
-    m_adapter.note->setText(addOn ? tr("no loss · estimated")
-                                  : tr("This run changed the whole model; take the folder."));
-    m_adapter.size->setText(addOn && m_sizes.contains("adapter")
-                                ? tr("≈ %1").arg(bytesText(m_sizes["adapter"]))
-                                : QStringLiteral(" "));
-    for (const auto& model : m_models) {
-        if (model.name == chosen->model)
-            m_merged.size->setText(
-                tr("≈ %1").arg(bytesText(static_cast<std::uint64_t>(model.parameters) * 4)));
+    const bool addOn =
+        chosen->run && Json(chosen->run->settings).value("method", std::string("lora")) != "full";
+    bool chosenFits = false;
+    for (const Tile& tile : m_tiles) {
+        const QString type = typeOf(tile);
+        const std::uint64_t bytes = m_sizes[tile.form.id][ss(type)];
+        const bool possible =
+            (!tile.form.needsAdapter || addOn) && (chosen->run || tile.form.ofModels);
+        const bool unknown = m_sizes[tile.form.id].empty();
+        const bool writable = possible && (unknown || bytes > 0);
+        tile.button->setEnabled(writable);
+        tile.size->setText(writable && bytes > 0 ? tr("≈ %1").arg(bytesText(bytes))
+                                                 : QStringLiteral(" "));
+        tile.note->setText(
+            !possible   ? chosen->run ? tr("This run changed the whole model; take the folder.")
+                                      : tr("An original has no add-on.")
+              : !writable ? tr("Other programs cannot read this family in such a file.")
+                        : tr("%1 · estimated").arg(wordsOf(type).loss));
+        chosenFits = chosenFits || (writable && tile.form.id == m_form);
     }
-    m_merged.note->setText(tr("no loss · 32-bit numbers · estimated"));
-    if (!addOn)
-        m_kind = "merged";
-    (m_kind == "peft" ? m_adapter : m_merged).button->setChecked(true);
+    if (!chosenFits && m_form != "merged") {
+        m_form = "merged";
+        formChosen();
+        return;
+    }
+    if (const Tile* tile = chosenTile()) {
+        tile->button->setChecked(true);
+        m_typeNote->setText(wordsOf(typeOf(*tile)).loss);
+    }
 }
 
 void DeployPlace::askFolder()
 {
-    if (!run())
+    if (!source())
         return;
     ask::folder(this, tr("Where shall it be written?"), [this](const QString& chosen) {
-        if (chosen.isEmpty())
+        if (chosen.isEmpty() || !source())
             return;
         // A folder that holds something gets a new one inside it: nothing of the person's is mixed
         // up.
         QString folder = chosen;
         if (QDir(folder).exists() && !QDir(folder).isEmpty()) {
-            const QString name = qs(run()->id) + (m_kind == "peft" ? "-addon" : "-model");
+            const QString of = source()->run ? qs(source()->run->id) : qs(source()->model);
+            const QString name = of + (m_form == "peft" ? "-addon" : "-" + qs(m_form));
             folder = QDir(chosen).filePath(name);
             for (int i = 2; QDir(folder).exists() && !QDir(folder).isEmpty(); ++i)
                 folder = QDir(chosen).filePath(QStringLiteral("%1-%2").arg(name).arg(i));
@@ -260,14 +409,21 @@ void DeployPlace::askFolder()
 
 void DeployPlace::write(const QString& folder)
 {
+    const Tile* tile = chosenTile();
+    if (!tile)
+        return;
     m_folder = folder;
     m_proof->hide();
     m_write->setEnabled(false);
     m_phase->setText(m_session.isTraining() ? tr("Waiting until the run has ended …")
                                             : tr("Writing …"));
     m_progress->show();
-    m_job = m_session.submit(
-        recipes::makeExportJob(m_session.workspace(), {"run:" + run()->id, ss(m_kind), ss(folder)}));
+    recipes::ExportPlan plan;
+    plan.what = source()->what;
+    plan.form = tile->form.id;
+    plan.folder = ss(folder);
+    plan.type = ss(typeOf(*tile));
+    m_job = m_session.submit(recipes::makeExportJob(m_session.workspace(), plan));
     connect(m_job, &JobBridge::happened, this, [this](const jobs::Event& event) {
         if (const auto* phase = std::get_if<jobs::PhaseChanged>(&event))
             m_phase->setText(qs(phase->phase) +
@@ -312,6 +468,10 @@ void DeployPlace::showProof(const Json& result)
                     proof["texts"].get<int>());
     lines << tr("Largest difference of a score: %1, limit %2 (measured).")
                  .arg(value("largestLogitDifference"), value("limit"));
+    if (proof.contains("weights") && proof["weights"].is_number() &&
+        proof["weights"].get<int>() > 0)
+        lines << tr("%1 weights are, bit for bit, those in memory.")
+                     .arg(count(proof["weights"].get<std::int64_t>()));
     lines << tr("Surprise: %1 before, %2 after (measured).")
                  .arg(value("perplexityBefore"), value("perplexityAfter"));
     m_proofLines->setText(lines.join('\n'));

@@ -2,12 +2,11 @@
 
 #include "ui/shell/place.h"
 
+#include <optional>
+
 class QComboBox;
-class QTextBrowser;
 
 namespace fettle::ui {
-
-class LoadingState;
 
 /// Take it away, with proof.
 class DeployPlace : public Place
@@ -22,35 +21,52 @@ public:
 private:
     struct Tile
     {
+        recipes::ExportFormInfo form;
         CardButton* button = nullptr;
         Text* size = nullptr;
         Text* note = nullptr;
     };
+    /// What can be taken away: a run, or an original as it is.
+    struct Source
+    {
+        std::string what; ///< as an ExportPlan names it
+        QString title;
+        std::string model;
+        std::optional<store::RunRecord> run;
+    };
 
     void createLayout();
-    Tile createTile(const QString& name, const QString& iconName, const QString& title,
-                    const QString& line);
+    void createTiles(QHBoxLayout* row);
+    QWidget* createNumbers();
+    QWidget* createProgress();
+    QWidget* createProof();
     void connectSignals();
-    void refreshRuns();
-    void runChanged();
+    void refreshSources();
+    void sourceChanged();
+    void formChosen();
     void refreshTiles();
     void askFolder();
     void write(const QString& folder);
     void ended(const jobs::Event& end);
     void showProof(const Json& result);
-    const store::RunRecord* run() const;
+    const Source* source() const;
+    const Tile* chosenTile() const;
+    QString typeOf(const Tile& tile) const; ///< chosen for this form, or its first
 
-    std::vector<store::RunRecord> m_runs;
-    std::vector<store::ModelRecord> m_models;
-    QString m_wanted, m_kind = "peft", m_folder;
+    std::vector<Source> m_sources;
+    QString m_wanted, m_folder;
+    std::string m_form = "peft";
+    std::map<std::string, QString> m_types; ///< by form, where not its first
     QPointer<JobBridge> m_job;
-    std::map<QString, std::uint64_t> m_sizes;
+    std::map<std::string, std::map<std::string, std::uint64_t>> m_sizes; ///< by form and type
 
-    QComboBox* m_run = nullptr;
-    Tile m_adapter, m_merged;
+    QComboBox *m_source = nullptr, *m_type = nullptr;
+    std::vector<Tile> m_tiles;
     Card *m_proof = nullptr, *m_progress = nullptr;
+    QWidget* m_numbers = nullptr;
     IconLabel* m_proofIcon = nullptr;
-    Text *m_proofTitle = nullptr, *m_proofLines = nullptr, *m_phase = nullptr;
+    Text *m_proofTitle = nullptr, *m_proofLines = nullptr, *m_phase = nullptr,
+         *m_typeNote = nullptr;
     QPushButton *m_write = nullptr, *m_open = nullptr, *m_cancel = nullptr;
 };
 

@@ -58,7 +58,7 @@ void HomePlace::createLayout()
         TextRole::Body, Ink::Second);
     m_lead->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
     left->addWidget(m_lead);
-    m_drop = new DropArea("homeDropArea", "homeChooseFileButton");
+    m_drop = new DropArea("homeDropArea", "homeChooseFileButton", DropArea::exampleWords());
     m_drop->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
     left->addWidget(m_drop, 1);
     m_recentTitle = new Text(tr("Latest runs"), TextRole::Section);

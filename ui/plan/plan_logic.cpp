@@ -1,5 +1,6 @@
 // What the plan says and asks: choices, forms, forecast, start.
 #include "methods/specs.h"
+#include "recipes/model_facts.h"
 #include "ui/plan/plan_drawer.h"
 #include "ui/plan/plan_place.h"
 #include "ui/text/words.h"
@@ -41,6 +42,7 @@ void PlanPlace::connectSignals()
             if (auto done = m_plan.settings.set(key, ss(combo->currentData().toString())); !done)
                 messages()->show(MessageBar::Kind::Error, sentence(done.error()));
             loadForms();
+            showFits();
         });
     }
     connect(m_data, &QComboBox::activated, this, [this] {
@@ -139,6 +141,7 @@ void PlanPlace::refreshChoices()
                 m_plan.model = m_models.empty() ? std::string() : m_models.front().name;
             m_data->setCurrentIndex(m_data->findData(qs(m_plan.dataset)));
             m_model->setCurrentIndex(m_model->findData(qs(m_plan.model)));
+            showFits();
             m_filling = false;
             setState(m_datasets.empty() ? PlaceState::Empty : PlaceState::Full);
             chooseDefaults();
@@ -179,6 +182,43 @@ void PlanPlace::chooseDefaults()
     m_session.workspace()->setPreference("plan",
                                          {{"dataset", m_plan.dataset}, {"model", m_plan.model}});
     scheduleForecast();
+}
+
+/// Beside each model whether the chosen method fits into the memory that is free.
+void PlanPlace::showFits()
+{
+    const bool whole = m_plan.settings.text("method") == "full";
+    m_session.later(
+        this,
+        [models = m_models, whole] {
+            std::vector<std::pair<QString, std::optional<recipes::Fit>>> fits;
+            for (const auto& record : models) {
+                const auto facts = recipes::modelFacts(record);
+                fits.emplace_back(qs(record.name),
+                                  facts ? std::optional(whole ? facts->whole : facts->addOn)
+                                        : std::nullopt);
+            }
+            return fits;
+        },
+        [this](std::vector<std::pair<QString, std::optional<recipes::Fit>>>&& fits) {
+            using Level = recipes::Fit::Level;
+            for (const auto& [name, fit] : fits) {
+                const int at = m_model->findData(name);
+                if (at < 0)
+                    continue;
+                const Level level = fit ? fit->level() : Level::TooLarge;
+                m_model->setItemIcon(at, icon(level == Level::Fits    ? "data-success"
+                                              : level == Level::Tight ? "data-warning"
+                                                                      : "data-error"));
+                const QString words =
+                    !fit                   ? tr("its files cannot be read")
+                    : level == Level::Fits ? tr("fits this machine")
+                    : level == Level::Tight
+                        ? tr("tight on this machine")
+                        : tr("too large by %1").arg(bytesText(fit->needed - fit->available));
+                m_model->setItemData(at, words, Qt::ToolTipRole);
+            }
+        });
 }
 
 void PlanPlace::settingEdited(const QString&) { loadForms(); }

@@ -42,6 +42,7 @@ private:
     void askForecast();
     void showForecast(Result<recipes::Forecast>&& forecast);
     void showProblems(const std::vector<recipes::PlanProblem>& problems);
+    void showFits();
     void showChanged();
     void showMethod();
     void showCommand();

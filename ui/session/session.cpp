@@ -1,5 +1,6 @@
 #include "ui/session/session.h"
 
+#include "hub/hub_access.h"
 #include "ui/text/words.h"
 
 #include <QFileInfo>
@@ -21,6 +22,8 @@ Session::~Session()
     m_worker.reset(); // asks the running job to stop and joins: it keeps a save point
     m_pool.waitForDone();
 }
+
+bool Session::networkOn() const { return hub::settingsOf(*m_workspace).flag("network"); }
 
 QString Session::title() const { return qs(m_workspace->folder().filename().string()); }
 

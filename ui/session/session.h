@@ -23,6 +23,8 @@ public:
 
     const std::shared_ptr<store::Workspace>& workspace() const { return m_workspace; }
     QString title() const; ///< name of the workspace's folder
+    /// Whether a person has allowed this workspace to fetch models.
+    bool networkOn() const;
 
     /// Runs `work` on a pool thread and then `then(result)` here, unless `context` is gone by then.
     template<class Work, class Then> void later(QObject* context, Work work, Then then)
@@ -69,6 +71,7 @@ Q_SIGNALS:
     void filesGiven(const QStringList& files, const fettle::data::ImportOptions& options);
     void datasetsChanged();
     void modelsChanged();
+    void networkChanged(bool on);
     void runsChanged();
     void jobsChanged();
     void runStarted(const QString& id);

@@ -1,13 +1,9 @@
-// The pages of the settings about this machine, its models, and the program itself.
+// The pages of the settings about this machine and the program itself.
 #include "ui/settings/settings_place.h"
 #include "ui/text/words.h"
-#include "ui/widgets/ask.h"
 
-#include <QFileInfo>
 #include <QGridLayout>
 #include <QHBoxLayout>
-#include <QHeaderView>
-#include <QTableWidget>
 #include <QTextBrowser>
 
 namespace fettle::ui {
@@ -81,129 +77,6 @@ void SettingsPlace::refreshDevices()
             add(tr("To use it"), qs(report.cudaRemedy));
             add(tr("LibTorch"), qs(report.libtorchVersion));
         });
-}
-
-QWidget* SettingsPlace::createModels()
-{
-    auto* page = new QWidget;
-    QVBoxLayout* box = machineBox(page, tr("Models"),
-                                  tr("Originals in this workspace. They are never changed; a run "
-                                     "makes a copy or an add-on."));
-    m_models = new QTableWidget(0, 5);
-    m_models->setObjectName("settingsModelsTable");
-    m_models->setAccessibleName(tr("Models in this workspace"));
-    m_models->setHorizontalHeaderLabels(
-        {tr("Model"), tr("Size"), tr("On disk"), tr("Longest text"), tr("Licence")});
-    m_models->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-    m_models->horizontalHeader()->setStretchLastSection(true);
-    m_models->verticalHeader()->hide();
-    m_models->setShowGrid(false);
-    m_models->setTabKeyNavigation(false);
-    m_models->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_models->setSelectionBehavior(QAbstractItemView::SelectRows);
-    m_models->setSelectionMode(QAbstractItemView::SingleSelection);
-    m_models->setMinimumHeight(Theme::instance().px(180));
-    box->addWidget(m_models, 1);
-    auto* row = new QHBoxLayout;
-    m_importFile =
-        plainButton(tr("Add from a file (GGUF)"), "settingsModelFileButton", "document-open");
-    m_importFolder = plainButton(tr("Add from a folder"), "settingsModelFolderButton", "folder");
-    m_importFolder->setToolTip(tr("A Hugging Face folder with config.json and safetensors"));
-    m_removeModel = plainButton(tr("Remove"), "settingsModelRemoveButton", "edit-delete");
-    m_importPhase = new Text({}, TextRole::Body, Ink::Second);
-    m_importPhase->setObjectName("settingsModelPhase");
-    row->addWidget(m_importFile);
-    row->addWidget(m_importFolder);
-    row->addWidget(m_importPhase, 1);
-    row->addWidget(m_removeModel);
-    box->addLayout(row);
-    connect(m_importFile, &QPushButton::clicked, this, [this] {
-        ask::files(this, tr("Choose a model file"), tr("Models (*.gguf);;All files (*)"),
-                   [this](const QStringList& files) {
-                       if (!files.isEmpty())
-                           importModel(files.first());
-                   });
-    });
-    connect(m_importFolder, &QPushButton::clicked, this, [this] {
-        ask::folder(this, tr("Choose a model folder"), [this](const QString& folder) {
-            if (!folder.isEmpty())
-                importModel(folder);
-        });
-    });
-    connect(m_removeModel, &QPushButton::clicked, this, [this] {
-        const auto* item = m_models->item(m_models->currentRow(), 0);
-        if (!item)
-            return;
-        ask::choice(
-            this, tr("Remove %1?").arg(item->text()),
-            tr("Its folder in the workspace is deleted. Runs that were made from it cannot be "
-               "tried any more."),
-            {tr("Remove"), tr("Keep it")}, [this, name = ss(item->text())](int answer) {
-                if (answer != 0)
-                    return;
-                m_session.later(
-                    this, [w = m_session.workspace(), name] { return w->removeModel(name); },
-                    [this](Result<void>&& done) {
-                        if (!done)
-                            messages()->show(MessageBar::Kind::Error, sentence(done.error()));
-                        Q_EMIT m_session.modelsChanged();
-                    });
-            });
-    });
-    return page;
-}
-
-void SettingsPlace::refreshModels()
-{
-    m_session.later(
-        this, [workspace = m_session.workspace()] { return workspace->models(); },
-        [this](std::vector<store::ModelRecord>&& models) {
-            m_models->setRowCount(0);
-            for (const auto& model : models) {
-                const int row = m_models->rowCount();
-                m_models->insertRow(row);
-                const QString cells[] = {
-                    qs(model.name), parametersText(model.parameters), bytesText(model.bytes),
-                    tr("%1 pieces").arg(count(model.contextLength)),
-                    model.licence.empty() ? tr("not stated in its files") : qs(model.licence)};
-                for (int i = 0; i < 5; ++i) {
-                    m_models->setItem(row, i, new QTableWidgetItem(cells[i]));
-                    m_models->item(row, i)->setToolTip(qs(model.folder.string()));
-                }
-            }
-            m_models->resizeColumnsToContents();
-            m_removeModel->setEnabled(!models.empty());
-            if (!models.empty())
-                m_models->selectRow(0);
-        });
-}
-
-void SettingsPlace::importModel(const QString& path)
-{
-    QString name = QFileInfo(path).completeBaseName();
-    if (QFileInfo(path).isDir())
-        name = QFileInfo(path).fileName();
-    m_importFile->setEnabled(false);
-    m_importFolder->setEnabled(false);
-    m_importPhase->setText(tr("Reading %1 …").arg(name));
-    m_job =
-        m_session.submit(recipes::makeModelImportJob(m_session.workspace(), ss(path), ss(name)));
-    connect(m_job, &JobBridge::happened, this, [this](const jobs::Event& event) {
-        if (const auto* phase = std::get_if<jobs::PhaseChanged>(&event))
-            m_importPhase->setText(qs(phase->phase) +
-                                   (phase->detail.empty() ? QString() : ": " + qs(phase->detail)));
-    });
-    connect(m_job, &JobBridge::ended, this, [this, name](const jobs::Event& end) {
-        m_importFile->setEnabled(true);
-        m_importFolder->setEnabled(true);
-        m_importPhase->setText({});
-        if (const auto* failed = std::get_if<jobs::Failed>(&end))
-            messages()->show(MessageBar::Kind::Error, sentence(failed->error));
-        else if (std::holds_alternative<jobs::Finished>(end))
-            messages()->show(MessageBar::Kind::Good, tr("%1 is ready.").arg(name),
-                             tr("Make a plan"), [this] { m_session.go("plan"); });
-        Q_EMIT m_session.modelsChanged();
-    });
 }
 
 QWidget* SettingsPlace::createAbout()

@@ -1,5 +1,6 @@
 #include "ui/settings/settings_place.h"
 
+#include "ui/settings/models_page.h"
 #include "ui/settings/preferences.h"
 #include "ui/text/words.h"
 
@@ -54,14 +55,15 @@ SettingsPlace::SettingsPlace(Session& session, QWidget* parent)
     addPage("general", tr("General"), "settings-configure", createGeneral());
     addPage("folders", tr("Folders"), "folder", createFolders());
     addPage("devices", tr("Devices"), "computer", createDevices());
-    addPage("models", tr("Models"), "system-run", createModels());
+    m_models = new ModelsPage(m_session, messages());
+    addPage("models", tr("Models"), "system-run", m_models);
+    addPage("privacy", tr("Privacy"), "document-encrypt", createPrivacy());
     addPage("about", tr("About"), "help-about", createAbout());
     setPages(nullptr, nullptr, full);
     setState(PlaceState::Full);
     connect(m_list, &QListWidget::currentRowChanged, m_pages, &QStackedWidget::setCurrentIndex);
-    connect(&m_session, &Session::modelsChanged, this, &SettingsPlace::refreshModels);
     m_list->setCurrentRow(0);
-    refreshModels();
+    m_models->refresh();
 }
 
 void SettingsPlace::addPage(const QString& id, const QString& words, const QString& iconName,
@@ -77,8 +79,14 @@ void SettingsPlace::activate(const QString& argument)
 {
     if (const auto at = m_ids.indexOf(argument); at >= 0)
         m_list->setCurrentRow(static_cast<int>(at));
-    refreshModels();
+    m_models->refresh();
     refreshDevices();
+}
+
+void SettingsPlace::importModel(const QString& path)
+{
+    activate("models");
+    m_models->importModel(path);
 }
 
 QToolButton* SettingsPlace::resetButton(const QString& key)

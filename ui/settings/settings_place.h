@@ -5,11 +5,12 @@
 class QComboBox;
 class QListWidget;
 class QStackedWidget;
-class QTableWidget;
 
 namespace fettle::ui {
 
-/// General, folders, devices, models, about.
+class ModelsPage;
+
+/// General, folders, devices, models, privacy, about.
 class SettingsPlace : public Place
 {
     Q_OBJECT
@@ -18,6 +19,9 @@ public:
     /// "models", "devices", "about" ...
     void activate(const QString& argument) override;
 
+    /// Goes to the models and brings one in.
+    void importModel(const QString& path);
+
 Q_SIGNALS:
     void openWorkspaceWanted();
 
@@ -25,22 +29,17 @@ private:
     QWidget* createGeneral();
     QWidget* createFolders();
     QWidget* createDevices();
-    QWidget* createModels();
+    QWidget* createPrivacy();
     QWidget* createAbout();
     void addPage(const QString& id, const QString& words, const QString& iconName, QWidget* page);
-    void refreshModels();
     void refreshDevices();
-    void importModel(const QString& path);
     QToolButton* resetButton(const QString& key);
 
     QListWidget* m_list = nullptr;
     QStackedWidget* m_pages = nullptr;
     QStringList m_ids;
-    QTableWidget* m_models = nullptr;
     QWidget* m_devices = nullptr;
-    Text* m_importPhase = nullptr;
-    QPushButton *m_importFile = nullptr, *m_importFolder = nullptr, *m_removeModel = nullptr;
-    QPointer<JobBridge> m_job;
+    ModelsPage* m_models = nullptr;
 };
 
 } // namespace fettle::ui

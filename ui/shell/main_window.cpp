@@ -8,6 +8,7 @@
 #include "ui/home/home_place.h"
 #include "ui/plan/plan_place.h"
 #include "ui/runs/runs_place.h"
+#include "ui/settings/models_page.h"
 #include "ui/settings/preferences.h"
 #include "ui/settings/settings_place.h"
 #include "ui/shell/go_anywhere.h"
@@ -91,8 +92,14 @@ void MainWindow::connectSignals()
 {
     connect(m_rail, &Rail::chosen, this, [this](const QString& place) { go(place); });
     connect(m_session.get(), &Session::placeWanted, this, &MainWindow::go);
+    connect(m_session.get(), &Session::networkChanged, this, &MainWindow::refreshTitle);
     connect(m_session.get(), &Session::filesGiven, this,
             [this](const QStringList& files, const data::ImportOptions& options) {
+                if (!files.isEmpty() && ModelsPage::looksLikeModel(files.first())) {
+                    go("settings", "models");
+                    static_cast<SettingsPlace*>(place("settings"))->importModel(files.first());
+                    return;
+                }
                 go("data");
                 static_cast<DataPlace*>(place("data"))->importFiles(files, options);
             });
@@ -131,7 +138,8 @@ void MainWindow::restoreState()
 
 void MainWindow::refreshTitle()
 {
-    setWindowTitle(tr("Fettle — %1 — Offline").arg(m_session->title()));
+    setWindowTitle(m_session->networkOn() ? tr("Fettle — %1").arg(m_session->title())
+                                          : tr("Fettle — %1 — Offline").arg(m_session->title()));
 }
 
 Place* MainWindow::place(const QString& name) const

@@ -42,8 +42,7 @@ WorkBar::WorkBar(Session& session, QWidget* parent)
     , m_stop(quietButton(tr("Stop"), "shellStopButton", {}, this))
     , m_list(quietButton({}, "shellWorkList", {}, this))
     , m_memory(new Text({}, TextRole::Small, Ink::Second, this))
-    , m_network(
-          new Text(tr("Offline: nothing leaves this computer"), TextRole::Small, Ink::Second, this))
+    , m_network(new Text({}, TextRole::Small, Ink::Second, this))
 {
     setObjectName("shellWorkBar");
     setAccessibleName(tr("Work in progress"));
@@ -51,7 +50,8 @@ WorkBar::WorkBar(Session& session, QWidget* parent)
     m_memory->setObjectName("shellMemoryMeter");
     m_memory->setToolTip(tr("Memory of this computer in use, measured"));
     m_network->setObjectName("shellNetworkLabel");
-    m_network->setToolTip(tr("This program opens no connection to the internet"));
+    showNetwork(m_session.networkOn());
+    connect(&m_session, &Session::networkChanged, this, &WorkBar::showNetwork);
     m_bar->setObjectName("shellWorkProgress");
     m_bar->setAccessibleName(tr("Progress of the running work"));
     m_bar->setFixedWidth(160);
@@ -109,6 +109,15 @@ QString WorkBar::wordsOf(JobBridge& job) const
             words += ", " + qs(job.phase().detail);
     }
     return words;
+}
+
+void WorkBar::showNetwork(bool on)
+{
+    m_network->setText(on ? tr("Downloads allowed: your texts stay here")
+                          : tr("Offline: nothing leaves this computer"));
+    m_network->setToolTip(on ? tr("This program connects only to fetch a model that you name; "
+                                  "switch it off in Settings, Privacy")
+                             : tr("This program opens no connection to the internet"));
 }
 
 void WorkBar::refresh()

@@ -21,6 +21,7 @@ protected:
 
 private:
     void refresh();
+    void showNetwork(bool on);
     void showList();
     QString wordsOf(JobBridge& job) const;
 

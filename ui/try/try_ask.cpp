@@ -115,7 +115,8 @@ void TryPlace::loadSuggestions()
                 if (row.example.kind == data::RecordKind::Completion) {
                     s.messages = {Json{{"role", "user"}, {"content", row.example.prompt}}};
                 } else {
-                    s.messages = encoder.conversation(row.example);
+                    const auto turns = encoder.conversation(row.example);
+                    s.messages.assign(turns.begin(), turns.end());
                     if (!s.messages.empty() &&
                         s.messages.back().value("role", std::string()) == "assistant")
                         s.messages.pop_back();

@@ -15,27 +15,46 @@
 
 namespace fettle::ui {
 
-DropArea::DropArea(const QString& name, const QString& chooseName, QWidget* parent)
+DropWords DropArea::exampleWords()
+{
+    QStringList kinds;
+    for (const std::string& ending : data::importableExtensions())
+        kinds << qs(ending).toUpper();
+    kinds.removeDuplicates();
+    return {tr("Drop your examples here"), kinds.join(", "), tr("Choose a file"),
+            tr("Drop your examples here, or press Enter to choose a file")};
+}
+
+DropArea::DropArea(const QString& name, const QString& chooseName, const DropWords& words,
+                   Shape shape, QWidget* parent)
     : QAbstractButton(parent)
+    , m_shape(shape)
 {
     setObjectName(name);
     setAcceptDrops(true);
     setFocusPolicy(Qt::StrongFocus);
     setAttribute(Qt::WA_Hover);
     setCursor(Qt::PointingHandCursor);
-    setAccessibleName(tr("Drop your examples here, or press Enter to choose a file"));
-    QStringList kinds;
-    for (const std::string& ending : data::importableExtensions())
-        kinds << qs(ending).toUpper();
-    kinds.removeDuplicates();
+    setAccessibleName(words.help);
+    auto* choose = plainButton(words.choose, chooseName, "document-open", this);
+    if (shape == Shape::Page)
+        layPage(words, choose);
+    else
+        layStrip(words, choose);
+    connect(choose, &QPushButton::clicked, this, &DropArea::asked);
+    connect(this, &QAbstractButton::clicked, this, &DropArea::asked);
+}
+
+void DropArea::layPage(const DropWords& words, QPushButton* choose)
+{
     auto* box = new QVBoxLayout(this);
     box->setContentsMargins(24, 24, 24, 24);
     box->setSpacing(Theme::instance().px(6));
     box->addStretch(1);
     box->addWidget(new IconLabel("document-import", 40, Ink::Accent, this), 0, Qt::AlignHCenter);
     box->addSpacing(6);
-    auto* title = new Text(tr("Drop your examples here"), TextRole::Section, Ink::Text, this);
-    auto* line = new Text(kinds.join(", "), TextRole::Small, Ink::Second, this);
+    auto* title = new Text(words.title, TextRole::Section, Ink::Text, this);
+    auto* line = new Text(words.line, TextRole::Small, Ink::Second, this);
     line->setToolTip(tr("Kinds of files that open"));
     for (Text* text : {title, line}) {
         text->setAlignment(Qt::AlignHCenter);
@@ -43,14 +62,37 @@ DropArea::DropArea(const QString& name, const QString& chooseName, QWidget* pare
         box->addWidget(text);
     }
     box->addSpacing(8);
-    auto* choose = plainButton(tr("Choose a file"), chooseName, "document-open", this);
     box->addWidget(choose, 0, Qt::AlignHCenter);
     box->addStretch(1);
-    connect(choose, &QPushButton::clicked, this, &DropArea::asked);
-    connect(this, &QAbstractButton::clicked, this, &DropArea::asked);
 }
 
-QSize DropArea::sizeHint() const { return {560, 240}; }
+void DropArea::layStrip(const DropWords& words, QPushButton* choose)
+{
+    auto* box = new QHBoxLayout(this);
+    box->setContentsMargins(16, 12, 16, 12);
+    box->setSpacing(Theme::instance().px(12));
+    box->addWidget(new IconLabel("document-import", 22, Ink::Accent, this));
+    auto* lines = new QVBoxLayout;
+    lines->setSpacing(2);
+    lines->addWidget(new Text(words.title, TextRole::Group, Ink::Text, this));
+    auto* line = new Text(words.line, TextRole::Small, Ink::Second, this);
+    line->setWordWrap(true);
+    lines->addWidget(line);
+    box->addLayout(lines, 1);
+    box->addWidget(choose);
+    for (Text* text : findChildren<Text*>())
+        text->setAttribute(Qt::WA_TransparentForMouseEvents);
+}
+
+QSize DropArea::sizeHint() const
+{
+    return m_shape == Shape::Page ? QSize(560, 240) : QSize(420, Theme::instance().px(76));
+}
+
+QSize DropArea::minimumSizeHint() const
+{
+    return m_shape == Shape::Page ? QSize(280, 170) : QSize(280, Theme::instance().px(76));
+}
 
 void DropArea::paintEvent(QPaintEvent*)
 {

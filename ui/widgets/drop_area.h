@@ -4,14 +4,28 @@
 
 namespace fettle::ui {
 
+/// What a drop area says.
+struct DropWords
+{
+    QString title, line, choose, help; ///< help: for screen readers
+};
+
 /// Where files are dropped; a click or Enter asks for them instead.
 class DropArea : public QAbstractButton
 {
     Q_OBJECT
 public:
-    DropArea(const QString& name, const QString& chooseName, QWidget* parent = nullptr);
+    enum class Shape
+    {
+        Page, ///< the middle of an empty place
+        Strip ///< one line beside other things
+    };
+    DropArea(const QString& name, const QString& chooseName, const DropWords& words,
+             Shape shape = Shape::Page, QWidget* parent = nullptr);
+    /// The words for files of examples, with the kinds that open.
+    static DropWords exampleWords();
     QSize sizeHint() const override;
-    QSize minimumSizeHint() const override { return {280, 170}; }
+    QSize minimumSizeHint() const override;
 
 Q_SIGNALS:
     void dropped(const QStringList& files);
@@ -24,6 +38,10 @@ protected:
     void dropEvent(QDropEvent* event) override;
 
 private:
+    void layPage(const DropWords& words, QPushButton* choose);
+    void layStrip(const DropWords& words, QPushButton* choose);
+
+    Shape m_shape;
     bool m_over = false;
 };
 

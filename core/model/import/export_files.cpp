@@ -89,6 +89,8 @@ Result<std::string> configFor(const fs::path& base, const std::vector<tensor::Te
     const auto parsed = parseModelConfig(config, Json(), (base / "config.json").string());
     if (!parsed)
         return parsed.error();
+    if (parsed->wrapped) // only the language part is written
+        config = parsed->raw;
     bool ownHead = false;
     for (const auto& item : plan)
         ownHead = ownHead || item.name == parsed->names.head + ".weight";

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/param_spec.h"
+#include "model/import/model_config.h"
+
+#include <cstdint>
+
+namespace fettle::recipes {
+
+/// How many numbers of a model a run with these settings moves.
+std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings);
+
+/// Bytes that training takes at its peak (estimated): weights, what the optimizer keeps, and the
+/// activations of one micro-batch in float32.
+std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings);
+
+/// Bytes that answering takes (estimated): weights and the keys and values of one full context of
+/// at most 4,096 tokens, all in float32.
+std::uint64_t answeringBytes(const model::ModelConfig& config);
+
+} // namespace fettle::recipes

@@ -1,0 +1,81 @@
+// Loads a model folder and makes one pass, as a run does before its first step; prints one line of
+// JSON.
+#include "model/load.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+
+using namespace fettle;
+
+namespace {
+
+/// A line of /proc/self/status in bytes.
+std::uint64_t statusBytes(const char* key)
+{
+    std::FILE* file = std::fopen("/proc/self/status", "re");
+    char line[256];
+    unsigned long long kilobytes = 0;
+    while (file && std::fgets(line, sizeof(line), file)) {
+        if (std::strncmp(line, key, std::strlen(key)) == 0)
+            std::sscanf(line + std::strlen(key), ": %llu", &kilobytes);
+    }
+    if (file)
+        std::fclose(file);
+    return kilobytes * 1024;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    if (argc < 2) {
+        std::fprintf(stderr, "usage: bench_loading FOLDER [THREADS]\n");
+        return 2;
+    }
+    if (argc > 2)
+        at::set_num_threads(std::stoi(argv[2]));
+    const auto before = statusBytes("VmRSS");
+    const auto start = std::chrono::steady_clock::now();
+    const auto since = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    const auto files = model::ModelFiles::open(argv[1]);
+    if (!files) {
+        std::fprintf(stderr, "%s\n", files.error().sentence().c_str());
+        return 2;
+    }
+    const auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
+    if (!decoder) {
+        std::fprintf(stderr, "%s\n", decoder.error().sentence().c_str());
+        return 2;
+    }
+    const double loaded = since();
+    const auto peakLoading = statusBytes("VmHWM");
+    const at::NoGradGuard noGrad;
+    model::PackedTokens tokens;
+    std::vector<std::int32_t> document(16);
+    for (std::size_t i = 0; i < document.size(); ++i)
+        document[i] = static_cast<std::int32_t>((i * 37 + 11) %
+                                                static_cast<std::size_t>(files->config().vocab));
+    tokens.add(document);
+    const auto logits = (*decoder)->logits((*decoder)->hidden(tokens));
+    const double passed = since();
+    const auto weights = static_cast<std::uint64_t>(files->config().parameters()) * 4;
+    const auto extra = [&](std::uint64_t peak) {
+        return static_cast<double>(peak) - static_cast<double>(before) -
+               static_cast<double>(weights);
+    };
+    std::printf(
+        "{\"load\": %.4f, \"firstPass\": %.4f, \"weights\": %llu, \"before\": %llu, "
+        "\"extraLoading\": %.0f, \"extraPass\": %.0f, \"anonymous\": %llu, \"probe\": %.5f}\n",
+        loaded, passed, static_cast<unsigned long long>(weights),
+        static_cast<unsigned long long>(before), extra(peakLoading), extra(statusBytes("VmHWM")),
+        static_cast<unsigned long long>(statusBytes("RssAnon")), logits[-1].max().item<double>());
+    return 0;
+}

@@ -1,0 +1,82 @@
+#include "base/text.h"
+#include "golden.h"
+#include "recipes/loaded_model.h"
+#include "recipes/memory.h"
+#include "recipes/model_facts.h"
+#include "recipes/seen_pieces.h"
+#include "recipes/settings.h"
+
+#include <QTest>
+
+using namespace fettle;
+using namespace fettle::tests;
+
+namespace {
+
+std::filesystem::path tinyFolder() { return sourceFolder() / "tests/fixtures/tiny_llama"; }
+
+} // namespace
+
+/// What a person is shown of a model before choosing it, and of a text before training on it.
+class TestModelFacts : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void fitsByTheMemoryThatIsFree()
+    {
+        using Level = recipes::Fit::Level;
+        QVERIFY(recipes::Fit({.needed = 80, .available = 100}).level() == Level::Fits);
+        QVERIFY(recipes::Fit({.needed = 81, .available = 100}).level() == Level::Tight);
+        QVERIFY(recipes::Fit({.needed = 101, .available = 100}).level() == Level::TooLarge);
+        // A machine that does not tell its memory is not called too small.
+        QVERIFY(recipes::Fit({.needed = 101, .available = 0}).level() == Level::Fits);
+    }
+
+    void factsOfAFolder()
+    {
+        store::ModelRecord record;
+        record.folder = tinyFolder();
+        const auto facts = recipes::modelFacts(record);
+        QVERIFY2(facts, facts ? "" : facts.error().sentence().c_str());
+        const auto weights = static_cast<std::uint64_t>(facts->config.parameters()) * 4;
+        QVERIFY(facts->answering.needed > weights);
+        QVERIFY(facts->whole.needed > facts->addOn.needed);
+        QVERIFY(facts->answering.available > 0);
+        ParamValues full(recipes::trainingSettings());
+        QVERIFY(full.set("method", "full"));
+        QCOMPARE(recipes::trainableParameters(facts->config, full), facts->config.parameters());
+        record.folder = "/nowhere";
+        QVERIFY(!recipes::modelFacts(record));
+    }
+
+    void piecesAreTheTextAgain()
+    {
+        const auto encoder = recipes::loadEncoder(tinyFolder());
+        QVERIFY(encoder);
+        data::Example example;
+        example.kind = data::RecordKind::Completion;
+        example.prompt = "Is the knee \xF0\x9F\xA6\xB5 stable? ";
+        example.completion = "Yes.\n\nIt is.";
+        const auto encoded = encoder->encode(example, text::LossOn::Answers);
+        QVERIFY(encoded);
+        const auto pieces = recipes::seenPieces(*encoder->tokenizer, *encoded);
+        std::string words;
+        std::size_t ids = 0, spread = 0;
+        std::int64_t taught = 0;
+        for (const auto& piece : pieces) {
+            QVERIFY(isValidUtf8(piece.text));
+            if (!piece.mark)
+                words += piece.text;
+            ids += piece.ids.size();
+            spread += piece.ids.size() > 1 ? 1 : 0;
+            taught += piece.taught ? 1 : 0;
+        }
+        QCOMPARE(words, example.prompt + example.completion);
+        QCOMPARE(ids, encoded->ids.size());
+        QCOMPARE(spread, 1U); // the leg, of four bytes that no token joins
+        QCOMPARE(taught, encoded->trainedCount());
+    }
+};
+
+QTEST_APPLESS_MAIN(TestModelFacts)
+#include "test_model_facts.moc"
