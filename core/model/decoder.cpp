@@ -1,6 +1,6 @@
 #include "model/decoder.h"
 
-#include "model/rotary.h"
+#include "model/import/rotary.h"
 #include "tensor/torch_pch.h"
 
 #include <array>

@@ -1,7 +1,7 @@
 #include "model/import/gguf_rope.h"
 
 #include "base/text.h"
-#include "model/rotary.h"
+#include "model/import/rotary.h"
 
 #include <algorithm>
 #include <charconv>

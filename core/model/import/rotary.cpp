@@ -1,4 +1,4 @@
-#include "model/rotary.h"
+#include "model/import/rotary.h"
 
 #include <algorithm>
 #include <cmath>
