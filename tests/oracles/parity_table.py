@@ -3,9 +3,9 @@
 
 usage: parity_table.py BUILD-FOLDER > docs/parity.md
 
-Needs nothing but Python: what the reference said lies in tests/golden. A cell is the largest difference measured; 0 means
-equal. Columns that need llama.cpp come from check_gguf.py, which adds its lines to the same file when it is run with
-FETTLE_PARITY set and the file is given as second argument here.
+Needs nothing but Python: what the reference said lies in tests/golden. A cell is the largest difference measured; an empty
+one was not asked or cannot be. What llama.cpp says of the GGUF files: check_gguf.py; tokenizers: compare_corpus.py;
+conversation forms: template_goldens.py.
 """
 import collections
 import os
@@ -15,13 +15,14 @@ import sys
 import tempfile
 
 TESTS = ["test_families", "test_encoders", "test_gguf_export"]
-TITLES = {
-    "family": "## Models\n\nRandom tiny checkpoints of `transformers`: logits in float32, the gradient of a loss for every weight (relative "
-              "to its norm), eight tokens of cached greedy generation, a Hugging Face folder written and read again, a GGUF file (F32) "
-              "written and read again, and the same file in llama.cpp.",
-    "tokenizer": "## Tokenizers\n\nNumber of differences against the reference.",
-    "template": "## Conversation forms\n\nNumber of differences against `jinja2` as `transformers` sets it up.",
-}
+TITLE = """# Parity
+
+Made by `tests/oracles/parity_table.py build/test > docs/parity.md`; do not edit.
+
+Random tiny checkpoints of `transformers`: largest difference of a logit (or hidden state of an encoder) in float32, of the
+gradient of a loss for every weight, relative to its norm; eight tokens of cached greedy generation; a Hugging Face folder
+written and read again; a GGUF file (F32) written and read again.
+"""
 
 
 def cell(text):
@@ -39,7 +40,6 @@ def table(rows, first):
 
 
 build = pathlib.Path(sys.argv[1])
-lines = pathlib.Path(sys.argv[2]).read_text().splitlines() if len(sys.argv) > 2 else []
 with tempfile.TemporaryDirectory() as folder:
     out = pathlib.Path(folder) / "parity"
     for test in TESTS:
@@ -50,14 +50,10 @@ with tempfile.TemporaryDirectory() as folder:
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if done.returncode != 0:
             sys.exit(f"{test} failed; no table is written from a failing test")
-    lines = (out.read_text().splitlines() if out.exists() else []) + lines
-sections = collections.defaultdict(lambda: collections.defaultdict(dict))
+    lines = out.read_text().splitlines()
+rows = collections.defaultdict(dict)
 for line in lines:
-    row, column, value = line.split("\t")
-    section, _, name = row.rpartition("/")
-    sections[section or "family"][name][column] = cell(value)
-print("# Parity\n\nMade by `tests/oracles/parity_table.py build/test > docs/parity.md`; do not edit.\n")
-for section, title in TITLES.items():
-    if section in sections:
-        print(title + "\n")
-        table(sections[section], section)
+    name, column, value = line.split("\t")
+    rows[name][column] = cell(value)
+print(TITLE)
+table(rows, "family")
