@@ -45,9 +45,8 @@ private Q_SLOTS:
                 newer += isClass(c, kLetter | kNumber);
             }
         }
-        // PCRE2 10.42 knows Unicode 14, the reference Unicode 16: 141,028 letters and 1,911
-        // numbers.
-        QCOMPARE(newer, 9272 + 120);
+        // Patterns are rewritten to the reference's Unicode, which is newer than the engine's.
+        QCOMPARE(newer, 0);
         QVERIFY(!isClass(0x180E, kSpace));
     }
 
