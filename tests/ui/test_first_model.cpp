@@ -237,10 +237,16 @@ void TestFirstModel::everyFocusableWidgetHasAName()
 
 void TestFirstModel::everyPlaceHasAnEmptyState()
 {
-    for (const char* place : {"home", "data", "plan", "runs", "compare", "evaluate", "deploy"}) {
+    for (const char* place : {"home", "data", "plan", "runs", "compare", "evaluate"}) {
         m_window->go(place);
         QTRY_COMPARE(stateOf(m_window.get(), place), QString("empty"));
     }
+    // The original can be taken away; without one there is nothing.
+    m_window->go("deploy");
+    QTRY_COMPARE(stateOf(m_window.get(), "deploy"), QString("full"));
+    QVERIFY(m_workspace->removeModel(m_workspace->models().front().name));
+    Q_EMIT m_window->session().modelsChanged();
+    QTRY_COMPARE(stateOf(m_window.get(), "deploy"), QString("empty"));
 }
 
 void TestFirstModel::helpAnswersForTheFocus()

@@ -175,7 +175,7 @@ QWidget* DeployPlace::createProof()
 void DeployPlace::createLayout()
 {
     auto* empty = new EmptyState(
-        "document-export", tr("A finished run is needed"),
+        "document-export", tr("A finished run or a model is needed"),
         tr("What you trained leaves here as a folder that other programs open, with a proof that "
            "it answers as it did."));
     auto* toRuns = primaryButton(tr("Go to the runs"), "deployToRunsButton");
