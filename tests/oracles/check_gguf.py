@@ -170,13 +170,15 @@ def main():
     for name, config in families(len(tokenizer)).items():
         if args.only and name not in args.only.split(","):
             continue
-        folder, file, back = work / name, work / f"{name}.gguf", work / "workspace/models" / f"{name}-back"
-        shutil.rmtree(folder, ignore_errors=True)
-        file.unlink(missing_ok=True)
+        # The export is a folder of its own, with the proof beside the file.
+        folder, export, back = work / name, work / f"{name}-file", work / "workspace/models" / f"{name}-back"
+        file = export / f"{export.name}.gguf"
+        for each in (folder, export):
+            shutil.rmtree(each, ignore_errors=True)
         try:
             make(config, tokenizer, folder)
             run(*cli, "model", "import", folder, "--as", name)
-            run(*cli, "export", name, "--as", "gguf", "--type", "F32", "--to", file)
+            run(*cli, "export", name, "--as", "gguf", "--type", "F32", "--to", export)
             theirs = reference(folder, ids)
             llama = Llama(file)
             ours = torch.log_softmax(llama.logits(ids).double(), -1)

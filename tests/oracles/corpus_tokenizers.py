@@ -6,6 +6,7 @@ import collections
 import json
 import pathlib
 
+from protobuf_fields import fields
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -84,33 +85,6 @@ def words(lines, model, trainer, normalizer, pre, post=None, decoder=None):
     if decoder:
         tokenizer.decoder = decoder
     return tokenizer
-
-
-def fields(data):
-    """Number and bytes of the length-delimited fields of a protobuf message; the others are skipped."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(data):
-        key = varint()
-        if key & 7 == 2:
-            size = varint()
-            yield key >> 3, data[at:at + size]
-            at += size
-        elif key & 7 == 0:
-            varint()
-        else:
-            at += 4 if key & 7 == 5 else 8
 
 
 def sentencepiece_charsmap():

@@ -14,6 +14,8 @@ import safetensors.torch
 import torch
 import transformers
 
+from golden_help import fill, probes
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 torch.set_num_threads(2)
 BERT = dict(vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
@@ -52,23 +54,6 @@ WRITERS = {
     "longt5_global": ("LongT5ForConditionalGeneration", "LongT5Config", dict(LONG, encoder_attention_type="transient-global")),
 }
 OWN_HEAD = {"t5_gated", "mt5"}  # as in the published files of these families
-
-
-def fill(model):
-    """Every weight away from its usual start, so that a forgotten one shows."""
-    generator = torch.Generator().manual_seed(11)
-    for name, value in sorted(model.named_parameters()):
-        noise = torch.randn(value.shape, generator=generator) * 0.25
-        norm = value.dim() == 1 and name.endswith("weight")
-        with torch.no_grad():
-            value.copy_(noise + (value if norm else 0))
-
-
-def probes(grad):
-    """Norm and two fixed projections: enough to see any wrong or swapped element."""
-    flat = grad.double().flatten()
-    k = torch.arange(flat.numel(), dtype=torch.float64)
-    return [float(flat.norm()), float((flat * torch.cos(k * 0.7 + 0.3)).sum()), float((flat * torch.sin(k * 1.9)).sum())]
 
 
 def gradients(model, prefix):

@@ -14,6 +14,8 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
+from golden_help import fill, probes
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 torch.set_num_threads(2)
 BASE = dict(vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
@@ -68,23 +70,6 @@ CASES = {
     "qwen3_moe": ("Qwen3MoeConfig", dict(BASE, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=12,
                                          norm_topk_prob=True, mlp_only_layers=[1], decoder_sparse_step=1)),
 }
-
-
-def fill(model):
-    """Every weight away from its usual start, so that a forgotten one shows."""
-    generator = torch.Generator().manual_seed(11)
-    for name, value in sorted(model.named_parameters()):
-        noise = torch.randn(value.shape, generator=generator) * 0.25
-        norm = value.dim() == 1 and name.endswith("weight")
-        with torch.no_grad():
-            value.copy_(noise + (value if norm else 0))
-
-
-def probes(grad):
-    """Norm and two fixed projections: enough to see any wrong or swapped element."""
-    flat = grad.double().flatten()
-    k = torch.arange(flat.numel(), dtype=torch.float64)
-    return [float(flat.norm()), float((flat * torch.cos(k * 0.7 + 0.3)).sum()), float((flat * torch.sin(k * 1.9)).sum())]
 
 
 def rows(values, which):

@@ -20,6 +20,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers.utils import chat_template_utils
 
 import template_goldens
+from protobuf_fields import fields
 from template_messages import CONVERSATIONS
 from text_templates import BLOCKS, SNIPPETS, TEMPLATES
 
@@ -179,26 +180,6 @@ def charsmap(rules):
         sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(["a b c d e f g"] * 9), model_writer=model, vocab_size=12,
                                                  normalization_rule_tsv=table.name, minloglevel=2)
 
-    def fields(data):
-        at = 0
-
-        def varint():
-            nonlocal at
-            value = shift = 0
-            while True:
-                byte = data[at]
-                at += 1
-                value |= (byte & 127) << shift
-                shift += 7
-                if byte < 128:
-                    return value
-        while at < len(data):
-            key = varint()
-            size = varint() if key & 7 in (0, 2) else 4
-            if key & 7 == 2:
-                yield key >> 3, data[at:at + size]
-            if key & 7 != 0:
-                at += size
     spec = dict(fields(model.getvalue()))[3]
     return base64.b64encode(dict(fields(spec))[2]).decode()
 
