@@ -72,7 +72,7 @@ private:
                              {"commit", fetched.commit}}}};
         if (fetched.adapter && m_plan.base.empty())
             return Error{ErrorCode::InvalidInput, "this is an adapter, not a model", fetched.id,
-                         "Fetch its base first, then name that with --base"};
+                         "Fetch its base first, then name the base with the adapter (--base)"};
         if (fetched.adapter)
             return takeInAdapter(*m_workspace, m_plan.name, fetched.folder, m_plan.base, info,
                                  context);

@@ -44,7 +44,7 @@ public:
         if (model::isAdapter(m_path))
             return Error{ErrorCode::InvalidInput, "the folder holds an adapter, not a model",
                          m_path.filename().string(),
-                         "Import its base first, then name that with --base"};
+                         "Import its base first, then name the base with the adapter (--base)"};
         const auto make = [&](const fs::path& folder, const model::ImportProgress& progress,
                               std::stop_token stop) {
             return model::importModel(m_path, folder, progress, std::move(stop));

@@ -42,7 +42,7 @@ Result<void> checkNameIsFree(const store::Workspace& workspace, const std::strin
     if (!workspace.model(name))
         return {};
     return Error{ErrorCode::InvalidInput, "there is a model of this name already", "model " + name,
-                 "Choose another name with --as, or delete that model first"};
+                 "Choose another name (--as), or remove that model first"};
 }
 
 Result<jobs::JobEnd> takeIn(store::Workspace& workspace, const std::string& name, Json info,

@@ -53,7 +53,6 @@ private Q_SLOTS:
         QTemporaryDir folder;
         const std::filesystem::path path(folder.path().toStdString());
         QVERIFY(model::readModelCard(path).licence.empty());
-        QVERIFY(writeFileAtomically(path / "config.json", R"({"torch_dtype": "bfloat16"})"));
         QVERIFY(writeFileAtomically(path / "README.md",
                                     "---\nlicense: other\nlicense_name: gemma\nlanguage: fr\n"
                                     "base_model:\n- a/b\n---\n\n# Name of it\n"));
@@ -63,7 +62,6 @@ private Q_SLOTS:
         QCOMPARE(card.languages, Values{"fr"});
         QCOMPARE(card.baseModels, Values{"a/b"});
         QCOMPARE(card.title, std::string("Name of it"));
-        QCOMPARE(card.precision, std::string("bfloat16"));
         QVERIFY(writeFileAtomically(path / "README.md", "---\nlicense: \xff\n---\n"));
         QVERIFY(model::readModelCard(path).licence.empty());
     }

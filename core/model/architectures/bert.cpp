@@ -52,15 +52,20 @@ void nameLayers(WeightNames& names, const std::string& prefix)
     names.afterMlp = "output.LayerNorm";
 }
 
-} // namespace
-
-/// bert: learned positions and token types, a norm behind each sum, erf-GELU.
-void readBert(ConfigReader& reader, ModelConfig& config)
+void readBertShape(ConfigReader& reader, ModelConfig& config)
 {
     readShape(reader, config, {.defaultActivation = "gelu", .defaultPositions = 512});
     readEncoder(reader, config);
     config.normEps = reader.real("layer_norm_eps", 0, 1, 1e-12);
     config.encoder.tokenTypes = reader.integer("type_vocab_size", 1, 1000, 2);
+}
+
+} // namespace
+
+/// bert: learned positions and token types, a norm behind each sum, erf-GELU.
+void readBert(ConfigReader& reader, ModelConfig& config)
+{
+    readBertShape(reader, config);
     auto& names = config.names;
     nameLayers(names, "bert.");
     names.headDense = "cls.predictions.transform.dense";
@@ -73,10 +78,7 @@ void readBert(ConfigReader& reader, ModelConfig& config)
 /// token's in the table of positions.
 void readRoberta(ConfigReader& reader, ModelConfig& config)
 {
-    readShape(reader, config, {.defaultActivation = "gelu", .defaultPositions = 512});
-    readEncoder(reader, config);
-    config.normEps = reader.real("layer_norm_eps", 0, 1, 1e-12);
-    config.encoder.tokenTypes = reader.integer("type_vocab_size", 1, 1000, 2);
+    readBertShape(reader, config);
     config.encoder.headActivation = "gelu"; // whatever the layers have
     config.encoder.firstPosition = reader.integer("pad_token_id", 0, config.vocab - 1, 1) + 1;
     config.maxPositions -= config.encoder.firstPosition;

@@ -3,6 +3,7 @@
 #include "model/import/adapter.h"
 #include "model/import/export_files.h"
 #include "model/import/folder_files.h"
+#include "model/import/meter.h"
 #include "model/import/staged_folder.h"
 #include "tensor/files/convert.h"
 #include "text/tokenizer.h"
@@ -272,17 +273,9 @@ Result<ImportedModel> mergeAdapter(const fs::path& folder, const fs::path& base,
     StagedFolder staged(target);
     if (auto made = staged.create(); !made)
         return made.error();
-    std::uint64_t done = 0;
+    Meter meter(progress, std::move(stop), *total);
     const auto source = [&](const tensor::TensorPlan& item, const PartSink& sink) {
-        return weights.give(item, [&](const void* data, std::uint64_t size) -> Result<void> {
-            if (stop.stop_requested())
-                return Error{ErrorCode::Cancelled, "the import was stopped; nothing was kept", "",
-                             ""};
-            done += size;
-            if (progress)
-                progress(done, *total);
-            return sink(data, size);
-        });
+        return weights.give(item, meter.counted(sink));
     };
     const auto inside = staged.path() / "model";
     if (auto written = writeModelFolder(inside, base, weights.plan(), source); !written)

@@ -3,7 +3,7 @@
 #include "model/import/gguf_config.h"
 #include "model/import/gguf_metadata.h"
 #include "model/import/hf_folder.h"
-#include "model/import/weight_writer.h"
+#include "model/import/meter.h"
 #include "tensor/files/convert.h"
 #include "tensor/files/ggml_quantise.h"
 
@@ -82,37 +82,31 @@ Result<Prepared> prepare(const fs::path& folder, GgufKind kind)
     return made;
 }
 
-/// Counts what was written, and turns a wish to stop into an error that ends the export.
+/// Turns values into the types of the file.
 class Output
 {
 public:
     Output(tensor::GgufWriter& writer, const ImportProgress& progress, std::stop_token stop)
         : m_writer(writer)
-        , m_progress(progress)
-        , m_stop(std::move(stop))
+        , m_meter(progress, std::move(stop), writer.fileSize())
     {
     }
 
     /// The next values of the tensor that is being written.
     Result<void> values(GgmlType type, const std::vector<float>& values)
     {
-        if (m_stop.stop_requested())
-            return Error{ErrorCode::Cancelled, "the export was stopped; nothing was kept", "", ""};
         m_bytes.resize(tensor::storedBytes(type, values.size()));
         if (auto fine = tensor::quantise(type, values.data(), values.size(), m_bytes.data()); !fine)
             return fine;
-        m_done += m_bytes.size();
-        if (m_progress)
-            m_progress(std::min(m_done, m_writer.fileSize()), m_writer.fileSize());
+        if (auto counted = m_meter.add(m_bytes.size()); !counted)
+            return counted;
         return m_writer.write(m_bytes.data(), m_bytes.size());
     }
 
 private:
     tensor::GgufWriter& m_writer;
-    const ImportProgress& m_progress;
-    std::stop_token m_stop;
+    Meter m_meter;
     std::vector<std::byte> m_bytes;
-    std::uint64_t m_done = 0;
 };
 
 void adjust(const GgufSlot& slot, std::vector<float>& values)

@@ -2,6 +2,7 @@
 
 #include "model/import/export_files.h"
 #include "model/import/hf_folder.h"
+#include "model/import/meter.h"
 #include "model/import/staged_folder.h"
 #include "tensor/files/convert.h"
 
@@ -100,19 +101,43 @@ private:
     std::map<text::TokenId, std::vector<float>> m_rows;
 };
 
+/// Whether a weight has a row for each token.
+bool isTable(const ModelConfig& config, const std::string& name)
+{
+    return name == config.names.embedding + ".weight" || name == config.names.head + ".weight" ||
+           name == config.names.head + ".bias";
+}
+
 /// The weights of the model with `rows` rows in the tables of tokens.
 std::vector<tensor::TensorPlan> planOf(const ModelFiles& files, std::int64_t rows)
 {
-    const auto& names = files.config().names;
     std::vector<tensor::TensorPlan> plan;
     for (const auto& weight : expectedWeights(files.config())) {
         auto shape = weight.shape;
-        if (weight.name == names.embedding + ".weight" || weight.name == names.head + ".weight" ||
-            weight.name == names.head + ".bias")
+        if (isTable(files.config(), weight.name))
             shape[0] = rows;
         plan.push_back({weight.name, files.find(weight.name)->dtype, shape});
     }
     return plan;
+}
+
+std::int64_t rowsFor(const ModelConfig& config, const text::TokensAdded& added,
+                     std::int64_t multiple)
+{
+    const auto wanted = std::max(config.vocab, added.vocabSize);
+    return (wanted + multiple - 1) / multiple * multiple;
+}
+
+Result<void> copyFiles(const fs::path& from, const fs::path& to)
+{
+    for (const auto& entry : fs::directory_iterator(from)) {
+        const auto text = readFile(entry.path());
+        if (!text)
+            return text.error();
+        if (auto written = writeFileAtomically(to / entry.path().filename(), *text); !written)
+            return written;
+    }
+    return {};
 }
 
 Result<void> writeRows(const fs::path& folder, std::int64_t rows)
@@ -125,6 +150,30 @@ Result<void> writeRows(const fs::path& folder, std::int64_t rows)
     return writeFileAtomically(folder / "config.json", config.dump(2) + "\n");
 }
 
+/// Weights with further rows, the new tokenizer's files, and a configuration that knows of them.
+Result<void> writeGrown(const fs::path& folder, const fs::path& tokenizer, const ModelFiles& files,
+                        const text::TokensAdded& added, const VocabularyGrowth& growth,
+                        const ImportProgress& progress, std::stop_token stop)
+{
+    const auto rows = rowsFor(files.config(), added, growth.multiple);
+    const auto plan = planOf(files, rows);
+    const auto total = totalBytes(plan);
+    if (!total)
+        return total.error();
+    Meter meter(progress, std::move(stop), *total);
+    const auto give = [&](const tensor::TensorPlan& item, const PartSink& sink) -> Result<void> {
+        const auto& info = *files.find(item.name);
+        if (isTable(files.config(), item.name))
+            return GrownTable(info, added, growth.start).give(item, meter.counted(sink));
+        return meter.counted(sink)(info.bytes.data(), info.bytes.size());
+    };
+    if (auto written = writeModelFolder(folder, files.folder(), plan, give); !written)
+        return written;
+    if (auto copied = copyFiles(tokenizer, folder); !copied)
+        return copied;
+    return writeRows(folder, rows);
+}
+
 } // namespace
 
 Result<GrownModel> growVocabulary(const fs::path& source, const fs::path& target,
@@ -133,57 +182,23 @@ Result<GrownModel> growVocabulary(const fs::path& source, const fs::path& target
 {
     if (growth.multiple < 1 || growth.multiple > 65536)
         return Error{ErrorCode::InvalidInput, "rows cannot be rounded up to this multiple",
-                     "--multiple", "Use a number from 1 to 65536, such as 64"};
+                     "multiple", "Use a number from 1 to 65536, such as 64"};
     const auto files = ModelFiles::open(source);
     if (!files)
         return files.error();
-    const auto& config = files->config();
-    if (auto writes = requireWriter(config, source.filename().string()); !writes)
+    if (auto writes = requireWriter(files->config(), source.filename().string()); !writes)
         return writes.error();
-    StagedFolder staged(target), texts(target.string() + ".tokens");
-    for (auto* folder : {&staged, &texts}) {
-        if (auto made = folder->create(); !made)
-            return made.error();
-    }
-    const auto added = text::addTokens(source, texts.path(), growth.tokens);
+    StagedFolder staged(target);
+    if (auto made = staged.create(); !made)
+        return made.error();
+    const auto tokenizer = staged.path() / "tokenizer", inside = staged.path() / "model";
+    fs::create_directory(tokenizer);
+    const auto added = text::addTokens(source, tokenizer, growth.tokens);
     if (!added)
         return added.error();
-    const auto wanted = std::max(config.vocab, added->vocabSize);
-    const auto rows = (wanted + growth.multiple - 1) / growth.multiple * growth.multiple;
-    const auto plan = planOf(*files, rows);
-    const auto total = totalBytes(plan);
-    if (!total)
-        return total.error();
-    std::uint64_t done = 0;
-    const auto give = [&](const tensor::TensorPlan& item, const PartSink& sink) -> Result<void> {
-        const auto counted = [&](const void* data, std::uint64_t size) -> Result<void> {
-            if (stop.stop_requested())
-                return Error{ErrorCode::Cancelled, "this was stopped; nothing was kept", "", ""};
-            done += size;
-            if (progress)
-                progress(done, *total);
-            return sink(data, size);
-        };
-        const auto& info = *files->find(item.name);
-        if (!info.shape.empty() && item.shape[0] != info.shape[0])
-            return GrownTable(info, *added, growth.start).give(item, counted);
-        const auto& names = config.names; // spare rows are used without a change of the shape
-        if (item.name == names.embedding + ".weight" || item.name == names.head + ".weight" ||
-            item.name == names.head + ".bias")
-            return GrownTable(info, *added, growth.start).give(item, counted);
-        return counted(info.bytes.data(), info.bytes.size());
-    };
-    const auto inside = staged.path() / "model";
-    if (auto written = writeModelFolder(inside, source, plan, give); !written)
-        return written.error();
-    for (const auto& entry : fs::directory_iterator(texts.path())) {
-        const auto text = readFile(entry.path());
-        if (!text)
-            return text.error();
-        if (auto written = writeFileAtomically(inside / entry.path().filename(), *text); !written)
-            return written.error();
-    }
-    if (auto written = writeRows(inside, rows); !written)
+    if (auto written =
+            writeGrown(inside, tokenizer, *files, *added, growth, progress, std::move(stop));
+        !written)
         return written.error();
     auto grown = ModelFiles::open(inside);
     if (!grown)

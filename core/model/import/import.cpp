@@ -5,6 +5,7 @@
 #include "model/import/gguf_metadata.h"
 #include "model/import/gguf_model.h"
 #include "model/import/hf_folder.h"
+#include "model/import/meter.h"
 #include "model/import/staged_folder.h"
 #include "model/import/torch_weights.h"
 #include "text/tokenizer.h"
@@ -20,32 +21,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kCopyPart = 4u << 20;
-
-/// Counts what was written, and turns a wish to stop into an error that ends the import.
-class Meter
-{
-public:
-    Meter(const ImportProgress& progress, std::stop_token stop, std::uint64_t total)
-        : m_progress(progress)
-        , m_stop(std::move(stop))
-        , m_total(total)
-    {
-    }
-    Result<void> add(std::uint64_t bytes)
-    {
-        if (m_stop.stop_requested())
-            return Error{ErrorCode::Cancelled, "the import was stopped; nothing was kept", "", ""};
-        m_done += bytes;
-        if (m_progress)
-            m_progress(std::min(m_done, m_total), m_total);
-        return {};
-    }
-
-private:
-    const ImportProgress& m_progress;
-    std::stop_token m_stop;
-    std::uint64_t m_done = 0, m_total;
-};
 
 /// The tokenizer loads and names no id beyond the embedding table.
 Result<void> checkTokenizer(const fs::path& folder, const ModelConfig& config,
@@ -83,14 +58,10 @@ Result<void> writeTokenizer(const tensor::GgufFile& file, const fs::path& folder
 template<class Source>
 Result<void> writeMetered(const fs::path& folder, const Source& source, Meter& meter)
 {
-    return writeWeights(
-        folder, source.plan(), [&](const tensor::TensorPlan& weight, const PartSink& sink) {
-            return source.read(weight, [&](const void* data, std::uint64_t size) -> Result<void> {
-                if (auto counted = meter.add(size); !counted)
-                    return counted;
-                return sink(data, size);
-            });
-        });
+    return writeWeights(folder, source.plan(),
+                        [&](const tensor::TensorPlan& weight, const PartSink& sink) {
+                            return source.read(weight, meter.counted(sink));
+                        });
 }
 
 Result<ImportedModel> importGguf(const fs::path& source, const fs::path& target,

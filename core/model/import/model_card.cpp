@@ -1,6 +1,5 @@
 #include "model/import/model_card.h"
 
-#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -60,19 +59,6 @@ std::string firstHeading(const std::string& card)
     return {};
 }
 
-std::string precisionOf(const std::filesystem::path& folder)
-{
-    const auto bytes = readFile(folder / "config.json", kMostBytes);
-    const auto config = bytes ? Json::parse(*bytes, nullptr, false) : Json();
-    if (!config.is_object())
-        return {};
-    for (const char* key : {"dtype", "torch_dtype"}) {
-        if (const auto it = config.find(key); it != config.end() && it->is_string())
-            return it->get<std::string>();
-    }
-    return {};
-}
-
 } // namespace
 
 std::vector<std::string> frontMatter(const std::string& card, const std::string& key)
@@ -108,7 +94,6 @@ std::vector<std::string> frontMatter(const std::string& card, const std::string&
 ModelCard readModelCard(const std::filesystem::path& folder)
 {
     ModelCard card;
-    card.precision = precisionOf(folder);
     const auto text = readFile(folder / "README.md", kMostBytes);
     if (!text || !isValidUtf8(*text))
         return card;

@@ -16,11 +16,9 @@ struct ModelCard
     std::string licence, licenceName; ///< "apache-2.0"; a name of its own where licence is "other"
     std::vector<std::string> languages;  ///< codes as stated: "en", "de"
     std::vector<std::string> baseModels; ///< names of the models it was made from
-    std::string precision;               ///< of the weights' first file: "float32", "bf16"
 };
 
-/// Reads README.md (its front matter and first heading) and the configuration's dtype. A folder
-/// without a card gives empty fields; a card that cannot be read counts as none.
+/// Reads README.md: its front matter and first heading. A folder without a card gives empty fields; a card that cannot be read counts as none.
 ModelCard readModelCard(const std::filesystem::path& folder);
 
 /// The values of one key in a card's front matter: the YAML block between the two "---" lines at

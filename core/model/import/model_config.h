@@ -11,7 +11,7 @@
 namespace fettle::model {
 
 /// How rotary position frequencies are stretched beyond the length of pre-training. The formulas of
-/// each type are in model/rotary.h; here are only the checked numbers.
+/// each type are in rotary.h; here are only the checked numbers.
 struct RopeScaling
 {
     std::string type = "default"; ///< default, linear, dynamic, llama3, yarn or longrope
