@@ -4,6 +4,9 @@
 #include "cli/run_job.h"
 #include "hub/hub_access.h"
 #include "recipes/front_door.h"
+#include "recipes/model_facts.h"
+
+#include <fmt/ranges.h>
 
 namespace fettle::cli {
 
@@ -166,8 +169,21 @@ Outcome showModel(Session& session, const std::string& name)
     const auto model = (*workspace)->model(name);
     if (!model)
         return model.error();
+    const auto facts = recipes::modelFacts(*model);
+    if (!facts)
+        return facts.error();
+    const std::pair<const char*, recipes::Fit> fits[] = {
+        {"answering", facts->answering}, {"add-on", facts->addOn}, {"full", facts->whole}};
     if (session.json) {
-        printJson(toJson(*model));
+        auto json = toJson(*model);
+        json["languages"] = facts->card.languages;
+        json["baseModels"] = facts->card.baseModels;
+        json["conversationForm"] = facts->conversationForm;
+        for (const auto& [use, fit] : fits)
+            json["fits"][use] = {{"level", toString(fit.level())},
+                                 {"neededBytes", fit.needed},
+                                 {"availableBytes", fit.available}};
+        printJson(json);
         return kDone;
     }
     printLine(fmt::format("{}\n  family       {}\n  parameters   {}\n  reads up to  {}\n  on disk  "
@@ -180,6 +196,14 @@ Outcome showModel(Session& session, const std::string& name)
                           shortTime(model->addedAt)));
     if (const auto origin = originOf(*model); !origin.empty())
         printLine("  origin       " + origin);
+    const auto& languages = facts->card.languages;
+    printLine(fmt::format("  languages    {}",
+                          languages.empty() ? "not stated"
+                                            : fmt::format("{}", fmt::join(languages, ", "))));
+    printLine(fmt::format("  conversation {}", facts->conversationForm ? "its own form" : "none"));
+    for (const auto& [use, fit] : fits)
+        printLine(fmt::format("  {:12} {}, about {} of {}", use, toString(fit.level()),
+                              humanBytes(fit.needed), humanBytes(fit.available)));
     return kDone;
 }
 
