@@ -103,6 +103,31 @@ private Q_SLOTS:
         QTRY_COMPARE_WITH_TIMEOUT(table->rowCount(), 1, kLong);
     }
 
+    void theSameFileTwiceGetsANameOfItsOwn()
+    {
+        QWidget* w = m_window.get();
+        m_window->go("settings", "models");
+        auto* table = static_cast<QTableWidget*>(control(w, "settingsModelsTable"));
+        for (int count = 1; count <= 2; ++count) {
+            QTRY_VERIFY(ready(w, "settingsModelDropArea"));
+            dropOn(control(w, "settingsModelDropArea"), kGguf);
+            QTRY_COMPARE_WITH_TIMEOUT(table->rowCount(), count, kLong);
+        }
+        QVERIFY(m_workspace->model("tiny_llama-2"));
+    }
+
+    void anAddOnAsksForItsModel()
+    {
+        QWidget* w = m_window.get();
+        m_window->go("settings", "models");
+        QTRY_VERIFY(wordsOf(control(w, "modelCard")).contains("No model yet"));
+        dropOn(control(w, "homeDropArea"),
+               FETTLE_SOURCE_DIR "/tests/fixtures/adapters/llama_all_linear");
+        const auto* bar = m_window->place("settings")->messages();
+        QTRY_VERIFY2(bar->text().contains("add-on"), qPrintable(bar->text()));
+        QVERIFY(m_workspace->models().empty());
+    }
+
     void aDamagedFileSaysWhyAndLeavesNothing()
     {
         QWidget* w = m_window.get();

@@ -55,6 +55,7 @@ private:
 
     std::vector<Source> m_sources;
     QString m_wanted, m_folder;
+    QString m_kept; ///< chosen by hand: stays when the list changes
     std::string m_form = "peft";
     std::map<std::string, QString> m_types; ///< by form, where not its first
     QPointer<JobBridge> m_job;

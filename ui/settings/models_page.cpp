@@ -1,14 +1,9 @@
 #include "ui/settings/models_page.h"
 
-#include "hub/hub_access.h"
 #include "ui/settings/text_lens.h"
 #include "ui/text/words.h"
-#include "ui/widgets/ask.h"
 #include "ui/widgets/drop_area.h"
-#include "ui/widgets/message_bar.h"
 
-#include <QDir>
-#include <QFileInfo>
 #include <QGridLayout>
 #include <QHBoxLayout>
 #include <QHeaderView>
@@ -148,65 +143,12 @@ QWidget* ModelsPage::createCard()
     return card;
 }
 
-bool ModelsPage::looksLikeModel(const QString& path)
-{
-    const QFileInfo info(path);
-    if (info.isDir())
-        return QFileInfo::exists(QDir(path).filePath("config.json"));
-    return info.suffix().compare("gguf", Qt::CaseInsensitive) == 0;
-}
-
-void ModelsPage::askFile()
-{
-    ask::files(this, tr("Choose a model file"), tr("Models (*.gguf);;All files (*)"),
-               [this](const QStringList& files) {
-                   if (!files.isEmpty())
-                       importModel(files.first());
-               });
-}
-
-void ModelsPage::askFolder()
-{
-    ask::folder(this, tr("Choose a model folder"), [this](const QString& folder) {
-        if (!folder.isEmpty())
-            importModel(folder);
-    });
-}
-
 const store::ModelRecord* ModelsPage::current() const
 {
     const int row = m_table->currentRow();
     return row >= 0 && row < static_cast<int>(m_models.size())
                ? &m_models[static_cast<std::size_t>(row)]
                : nullptr;
-}
-
-void ModelsPage::askRemove()
-{
-    const auto* model = current();
-    if (!model)
-        return;
-    ask::choice(
-        this, tr("Remove %1?").arg(qs(model->name)),
-        tr("Its folder in the workspace is deleted and %1 are free again. Runs that were made from "
-           "it cannot be tried any more.")
-            .arg(bytesText(model->bytes)),
-        {tr("Remove"), tr("Keep it")},
-        [this, name = model->name, bytes = model->bytes](int answer) {
-            if (answer != 0)
-                return;
-            m_session.later(
-                this, [w = m_session.workspace(), name] { return w->removeModel(name); },
-                [this, name, bytes](Result<void>&& done) {
-                    if (!done)
-                        m_messages->show(MessageBar::Kind::Error, sentence(done.error()));
-                    else
-                        m_messages->show(MessageBar::Kind::Good,
-                                         tr("%1 is removed; %2 are free again.")
-                                             .arg(qs(name), bytesText(bytes)));
-                    Q_EMIT m_session.modelsChanged();
-                });
-        });
 }
 
 void ModelsPage::refresh()
@@ -323,72 +265,6 @@ void ModelsPage::showFacts(const store::ModelRecord& record,
     addFit(tr("Answering"), facts->answering);
     addFit(tr("Training an add-on"), facts->addOn);
     addFit(tr("Training the whole"), facts->whole);
-}
-
-void ModelsPage::importModel(const QString& path)
-{
-    if (m_job) {
-        m_messages->show(MessageBar::Kind::Information,
-                         tr("One model is being read; add the next one after it."));
-        return;
-    }
-    const QFileInfo info(path);
-    const QString name = info.isDir() ? QDir(path).dirName() : info.completeBaseName();
-    follow(m_session.submit(recipes::makeModelImportJob(m_session.workspace(), ss(path), ss(name))),
-           name);
-}
-
-void ModelsPage::askName()
-{
-    if (!m_session.networkOn()) {
-        m_messages->show(MessageBar::Kind::Information,
-                         tr("The network is switched off, so nothing is fetched."),
-                         tr("Open Privacy"), [this] { m_session.go("settings", "privacy"); });
-        return;
-    }
-    ask::line(this, tr("Download a model"), tr("Name on the hub, such as owner/name"), {},
-              [this](const QString& answer) {
-                  const QString name = answer.trimmed();
-                  if (name.isEmpty() || m_job)
-                      return;
-                  follow(m_session.submit(recipes::makeDownloadJob(
-                             m_session.workspace(), {ss(name), {}, {}, hub::readToken()})),
-                         name.section('/', -1).section('@', 0, 0));
-              });
-}
-
-/// Shows how a job that brings in a model goes on, and what became of it.
-void ModelsPage::follow(JobBridge* job, const QString& name)
-{
-    for (QWidget* way :
-         {m_drop, static_cast<QWidget*>(m_folder), static_cast<QWidget*>(m_download)})
-        way->setEnabled(false);
-    m_cancel->show();
-    m_phase->setText(tr("Reading %1 …").arg(name));
-    m_job = job;
-    connect(m_job, &JobBridge::happened, this, [this](const jobs::Event& event) {
-        if (const auto* phase = std::get_if<jobs::PhaseChanged>(&event))
-            m_phase->setText(qs(phase->phase) +
-                             (phase->detail.empty() ? QString() : ": " + qs(phase->detail)));
-    });
-    connect(m_job, &JobBridge::ended, this, [this, name](const jobs::Event& end) {
-        m_job = nullptr;
-        for (QWidget* way :
-             {m_drop, static_cast<QWidget*>(m_folder), static_cast<QWidget*>(m_download)})
-            way->setEnabled(true);
-        m_cancel->hide();
-        m_phase->setText({});
-        if (const auto* failed = std::get_if<jobs::Failed>(&end))
-            m_messages->show(MessageBar::Kind::Error, sentence(failed->error));
-        else if (std::holds_alternative<jobs::Stopped>(end))
-            m_messages->show(MessageBar::Kind::Information,
-                             tr("Cancelled; nothing half-written stays."));
-        else if (std::holds_alternative<jobs::Finished>(end))
-            m_messages->show(MessageBar::Kind::Good, tr("%1 is ready.").arg(name),
-                             tr("Make a plan"), [this] { m_session.go("plan"); });
-        m_wanted = name;
-        Q_EMIT m_session.modelsChanged();
-    });
 }
 
 } // namespace fettle::ui

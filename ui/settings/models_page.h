@@ -20,7 +20,7 @@ public:
     ModelsPage(Session& session, MessageBar* messages, QWidget* parent = nullptr);
 
     void refresh();
-    /// A GGUF file or a folder; the model appears under the file's name.
+    /// A GGUF file, a folder or an add-on; the model appears under the file's name.
     void importModel(const QString& path);
     /// Whether a dropped path is a model rather than examples.
     static bool looksLikeModel(const QString& path);
@@ -32,6 +32,8 @@ private:
     void askFolder();
     void askRemove();
     void askName();
+    void importAdapter(const QString& path, const QString& name);
+    QString freeName(const QString& name) const;
     void follow(JobBridge* job, const QString& name);
     void chosen();
     void showFacts(const store::ModelRecord& record, const Result<recipes::ModelFacts>& facts);

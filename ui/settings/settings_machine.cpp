@@ -104,6 +104,8 @@ QWidget* SettingsPlace::createAbout()
                                                          {"PCRE2", "BSD-3-Clause"},
                                                          {"uchardet", "MPL-1.1 / GPL-2.0"},
                                                          {"sentencepiece", "Apache-2.0"},
+                                                         {"libcurl", "curl"},
+                                                         {"OpenSSL", "Apache-2.0"},
                                                          {"CLI11", "BSD-3-Clause"},
                                                          {"cairo", "LGPL-2.1 / MPL-1.1"}};
     QString html = "<h3>" + tr("Licences") + "</h3><p>" +

@@ -90,6 +90,20 @@ TextLens::TextLens(Session& session, QWidget* parent)
     m_facts->setWordWrap(true);
     m_facts->setToolTip(wordTip("taught / only read"));
 
+    createLayout();
+    m_timer.setSingleShot(true);
+    m_timer.setInterval(kDelay);
+    connect(&m_timer, &QTimer::timeout, this, &TextLens::look);
+    for (auto* edit : {m_question, m_answer})
+        connect(edit, &QPlainTextEdit::textChanged, &m_timer, qOverload<>(&QTimer::start));
+    connect(m_view, &QComboBox::activated, this, &TextLens::look);
+    // A name may stand for another model now.
+    connect(&m_session, &Session::modelsChanged, this,
+            [this] { m_encoders = std::make_shared<EncoderCache>(); });
+}
+
+void TextLens::createLayout()
+{
     auto* head = new QHBoxLayout;
     head->addWidget(new Text(tr("What happens to my text"), TextRole::Section), 1);
     head->addWidget(m_view);
@@ -108,16 +122,6 @@ TextLens::TextLens(Session& session, QWidget* parent)
     columns->addLayout(seen, 3);
     box()->addLayout(columns, 1);
     box()->addWidget(m_facts);
-
-    m_timer.setSingleShot(true);
-    m_timer.setInterval(kDelay);
-    connect(&m_timer, &QTimer::timeout, this, &TextLens::look);
-    for (auto* edit : {m_question, m_answer})
-        connect(edit, &QPlainTextEdit::textChanged, &m_timer, qOverload<>(&QTimer::start));
-    connect(m_view, &QComboBox::activated, this, &TextLens::look);
-    // A name may stand for another model now.
-    connect(&m_session, &Session::modelsChanged, this,
-            [this] { m_encoders = std::make_shared<EncoderCache>(); });
 }
 
 void TextLens::setModel(const std::string& name)

@@ -23,6 +23,7 @@ public:
     void setModel(const std::string& name);
 
 private:
+    void createLayout();
     void look();
 
     Session& m_session;
