@@ -40,4 +40,16 @@ Result<Json> unigramFromGguf(const GgufTokenizer& gguf);
 /// "bert": WordPiece.
 Result<Json> wordPieceFromGguf(const GgufTokenizer& gguf);
 
+// The other way.
+
+/// Puts a token under its number; what is placed later replaces what was there.
+/// Errors: InvalidInput when the table has no such row.
+Result<void> placeGgufToken(GgufTokenizer& out, std::int64_t id, const std::string& token,
+                            std::int32_t type);
+
+/// Model, pre-tokenizer, tokens, scores and merges of a tokenizer.json. `out.tokens` and
+/// `out.tokenTypes` have the length of the model's table.
+/// Errors: Unsupported naming the part that such files cannot express; InvalidInput.
+Result<void> ggufFromTokenizerJson(const Json& json, GgufTokenizer& out);
+
 } // namespace fettle::text

@@ -2,6 +2,7 @@
 
 #include "base/sha256.h"
 #include "base/text.h"
+#include "text/json_parts.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -81,49 +82,36 @@ Error cannotSay(const std::string& what)
             "Write the model as a Hugging Face folder instead"};
 }
 
-/// Nested sequences as one list; null is none.
-void flatten(const Json& part, const char* children, std::vector<Json>& out)
-{
-    if (part.is_object() && part.value("type", "") == "Sequence") {
-        for (const auto& child : part.value(children, Json::array()))
-            flatten(child, children, out);
-    } else if (part.is_object()) {
-        out.push_back(part);
-    }
-}
-
 /// One part of a pre_tokenizer as a step; "" for a part that does not cut.
-Result<std::string> stepOf(const Json& part)
+Result<std::string> stepOf(const Json& part, JsonReader& read)
 {
-    const std::string type = part.value("type", "");
+    const std::string type = read.text(part, "type");
     if (type == "ByteLevel") {
-        if (part.value("add_prefix_space", true))
+        if (read.flag(part, "add_prefix_space", true))
             return cannotSay("a space in front of every text before byte-level BPE");
-        return std::string(part.value("use_regex", true) ? kStepGpt2 : "");
+        return std::string(read.flag(part, "use_regex", true) ? kStepGpt2 : "");
     }
     if (type == "Digits")
-        return std::string(part.value("individual_digits", false) ? kStepDigits : kStepNumbers);
-    if (type == "Punctuation" && part.value("behavior", "Isolated") == "Contiguous")
+        return std::string(read.flag(part, "individual_digits", false) ? kStepDigits
+                                                                       : kStepNumbers);
+    if (type == "Punctuation" && read.text(part, "behavior", "Isolated") == "Contiguous")
         return std::string(kStepPunctuation);
-    const Json pattern = part.value("pattern", Json::object());
-    if (type != "Split" || !pattern.is_object() || !pattern.contains("Regex") ||
-        !pattern["Regex"].is_string())
+    if (type != "Split" || !read.object(part, "pattern").contains("Regex"))
         return cannotSay(fmt::format("the pre-tokenizer part \"{}\"", quotable(type, 40)));
-    const std::string behavior = part.value("behavior", "");
-    const bool invert = part.value("invert", false);
+    const std::string behavior = read.text(part, "behavior");
+    const bool invert = read.flag(part, "invert", false);
     if (!(behavior == "Isolated" && !invert) && !(behavior == "Removed" && invert))
         return cannotSay(fmt::format("a split by \"{}\"", quotable(behavior, 40)));
-    return pattern["Regex"].get<std::string>();
+    return read.text(read.object(part, "pattern"), "Regex");
 }
 
-Result<bool> composesFirst(const Json& tokenizer)
+Result<bool> composesFirst(const Json& tokenizer, JsonReader& read)
 {
-    std::vector<Json> parts;
-    flatten(tokenizer.value("normalizer", Json()), "normalizers", parts);
+    const auto parts = read.parts(tokenizer, "normalizer", "normalizers");
     for (const auto& part : parts) {
-        if (part.value("type", "") != "NFC")
+        if (read.text(part, "type") != "NFC")
             return cannotSay(fmt::format("the normalizer \"{}\" before byte-level BPE",
-                                         quotable(part.value("type", ""), 40)));
+                                         quotable(read.text(part, "type"), 40)));
     }
     return !parts.empty();
 }
@@ -171,20 +159,21 @@ Json preTokenizerJson(const GgufPreTokenizer& pre)
 
 Result<const GgufPreTokenizer*> ggufPreTokenizerOf(const Json& tokenizer)
 {
-    std::vector<Json> parts;
-    flatten(tokenizer.value("pre_tokenizer", Json()), "pretokenizers", parts);
+    JsonReader read;
     std::vector<std::string> steps;
-    for (const auto& part : parts) {
-        auto step = stepOf(part);
+    for (const auto& part : read.parts(tokenizer, "pre_tokenizer", "pretokenizers")) {
+        auto step = stepOf(part, read);
         if (!step)
-            return step.error();
+            return read.result() ? step.error() : read.result().error();
         if (!step->empty())
             steps.push_back(*std::move(step));
     }
-    const auto nfc = composesFirst(tokenizer);
+    const auto nfc = composesFirst(tokenizer, read);
     if (!nfc)
-        return nfc.error();
-    const bool whole = tokenizer.value("model", Json::object()).value("ignore_merges", false);
+        return read.result() ? nfc.error() : read.result().error();
+    const bool whole = read.flag(read.object(tokenizer, "model"), "ignore_merges", false);
+    if (auto fine = read.result(); !fine)
+        return fine.error();
     const GgufPreTokenizer* found = nullptr;
     for (const auto& row : table()) {
         if (row.steps != steps || row.ignoreMerges != whole)

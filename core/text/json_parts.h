@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <vector>
 
 namespace fettle::text {
 
@@ -38,6 +39,34 @@ public:
 private:
     const Json& m_json;
     std::string m_place;
+};
+
+/// Reads many values of a foreign tokenizer.json by kind. Absent and null give the default; so does
+/// a value of another kind, and the first such one is kept as an error that names it.
+class JsonReader
+{
+public:
+    std::string text(const Json& part, const char* key, const std::string& byDefault = {});
+    bool flag(const Json& part, const char* key, bool byDefault);
+    std::int64_t number(const Json& part, const char* key, std::int64_t byDefault);
+    /// An object, an empty one by default.
+    const Json& object(const Json& part, const char* key);
+    /// A list, an empty one by default.
+    const Json& list(const Json& part, const char* key);
+    /// For a value without a key of its own: `what` names it.
+    void wrong(const std::string& what);
+
+    /// The parts of a normalizer or pre-tokenizer under `key`: nested sequences, whose parts stand
+    /// under `children`, as one list.
+    std::vector<Json> parts(const Json& tokenizer, const char* key, const char* children);
+
+    Result<void> result() const;
+
+private:
+    const Json* find(const Json& part, const char* key);
+    void flatten(const Json& part, const char* children, std::vector<Json>& out);
+
+    std::optional<Error> m_wrong;
 };
 
 } // namespace fettle::text

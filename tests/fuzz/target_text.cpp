@@ -6,9 +6,11 @@
 #include "model/import/model_config.h"
 #include "text/chat_template.h"
 #include "text/conversation.h"
+#include "text/gguf_models.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/tokenizer_json.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -49,6 +51,18 @@ void useTokenizer(const Tokenizer& tokenizer)
         tokenizer.isSpecial(id);
         tokenizer.decode(std::vector<TokenId>{id, id}, false);
     }
+}
+
+/// The other form of the same tokenizer: refused with a sentence, or readable again.
+void writeAsGguf(const Json& json, std::int64_t rows)
+{
+    GgufTokenizer gguf;
+    gguf.tokens.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(rows, 0, 1 << 16)));
+    gguf.tokenTypes.assign(gguf.tokens.size(), kGgufUnused);
+    if (const auto written = ggufFromTokenizerJson(json, gguf); !written)
+        return checkRefusal(written.error());
+    if (const auto again = tokenizerJsonFromGguf(gguf); !again)
+        checkRefusal(again.error());
 }
 
 /// Words of a user that no template holds; were one of them trusted, a user could forge roles.
@@ -114,6 +128,7 @@ void runTokenizer(std::string_view input)
     if (!json)
         return checkRefusal(json.error());
     const auto tokenizer = JsonTokenizer::fromJson(*json);
+    writeAsGguf(*json, tokenizer ? (*tokenizer)->vocabSize() : 64);
     if (!tokenizer)
         return checkRefusal(tokenizer.error());
     useTokenizer(**tokenizer);

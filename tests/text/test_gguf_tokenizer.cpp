@@ -1,4 +1,5 @@
 #include "differences.h"
+#include "text/gguf_models.h"
 #include "text/gguf_pre_tokenizers.h"
 #include "text/gguf_tokenizer.h"
 #include "text/tokenizer.h"
@@ -154,6 +155,113 @@ private Q_SLOTS:
                 QVERIFY2(wrong.isEmpty(), qPrintable(wrong));
             }
         }
+    }
+
+    void oddTokenizersAreRefusedOrWritten_data()
+    {
+        QTest::addColumn<QString>("patch"); // RFC 7386, over a small byte-level BPE
+        QTest::addColumn<QString>("sentence");
+        const auto row = [](const char* name, const char* patch, const char* sentence) {
+            QTest::newRow(name) << patch << sentence;
+        };
+        row("as it is", "{}", "");
+        row("nulls for what is off",
+            R"({"normalizer":"-","model":{"ignore_merges":"-","byte_fallback":"-",
+                "end_of_word_suffix":"-","continuing_subword_prefix":"-"},
+                "pre_tokenizer":{"use_regex":"-"}})",
+            "");
+        row("no model", R"({"model":null})", "kind \"WordLevel\"");
+        row("a model that is a list", R"({"model":[1]})", "'model' is not an object");
+        row("type as number", R"({"model":{"type":5}})", "'type' is not a text");
+        row("WordPiece", R"({"model":{"type":"WordPiece"}})",
+            "a tokenizer of the kind \"WordPiece\" in a model that writes");
+        row("vocabulary as text", R"({"model":{"vocab":"x"}})", "'vocab' is not an object");
+        row("a number that is a text", R"({"model":{"vocab":{"a":"0"}}})",
+            "the number of a token is not a whole number");
+        row("a number that is broken", R"({"model":{"vocab":{"a":0.5}}})",
+            "the number of a token is not a whole number");
+        row("a number beyond the table", R"({"model":{"vocab":{"a":9000}}})",
+            "a token has the number 9000, the model's table has 4 rows");
+        row("a number below zero", R"({"model":{"vocab":{"a":-1}}})", "a token has the number -1");
+        row("merges as object", R"({"model":{"merges":{"a":1}}})", "'merges' is not a list");
+        row("half a merge", R"({"model":{"merges":["ab"]}})", "a merge is not a pair of pieces");
+        row("a merge of three", R"({"model":{"merges":[["a","b","c"]]}})",
+            "a merge is not a pair of pieces");
+        row("a merge of numbers", R"({"model":{"merges":[[1,2]]}})",
+            "a merge is not a pair of pieces");
+        row("a suffix as flag", R"({"model":{"end_of_word_suffix":true}})",
+            "'end_of_word_suffix' is not a text");
+        row("whole words as text", R"({"model":{"ignore_merges":"yes"}})",
+            "'ignore_merges' is neither true nor false");
+        row("added tokens as object", R"({"added_tokens":{"a":1}})",
+            "'added_tokens' is not a list");
+        row("an added token as text", R"({"added_tokens":["a"]})", "is not an object");
+        row("an added token without number", R"({"added_tokens":[{"content":"a"}]})",
+            "a token has the number -1");
+        row("an added token's flag as number",
+            R"({"added_tokens":[{"id":1,"content":"<s>","special":1}]})",
+            "'special' is neither true nor false");
+        row("a pre-tokenizer as text", R"({"pre_tokenizer":"ByteLevel"})", "is not an object");
+        row("parts as object",
+            R"({"pre_tokenizer":{"type":"Sequence","pretokenizers":{"type":"ByteLevel"}}})",
+            "'pretokenizers' is not a list");
+        row("a pattern as text",
+            R"({"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":"x"},
+                {"type":"ByteLevel"}]}})",
+            "'pattern' is not an object");
+        row("a space in front", R"({"pre_tokenizer":{"add_prefix_space":true}})",
+            "a space in front of every text");
+        row("a flag as text", R"({"pre_tokenizer":{"use_regex":"no"}})",
+            "'use_regex' is neither true nor false");
+        row("Unigram with a table", R"({"pre_tokenizer":null,"model":{"type":"Unigram"}})",
+            "'vocab' is not a list");
+        row("Unigram with half pieces",
+            R"({"pre_tokenizer":null,"model":{"type":"Unigram","vocab":[["a"]]}})",
+            "a piece of the vocabulary is not a text with its score");
+        row("Unigram with a damaged table",
+            R"({"pre_tokenizer":null,"model":{"type":"Unigram","vocab":[["a",0]]},
+                "normalizer":{"type":"Precompiled","precompiled_charsmap":"*"}})",
+            "'precompiled_charsmap' is not in base 64");
+    }
+    void oddTokenizersAreRefusedOrWritten()
+    {
+        QFETCH(QString, patch);
+        QFETCH(QString, sentence);
+        Json json = Json::parse(
+            R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},
+                "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
+                "added_tokens":[{"id":3,"content":"<e>","special":true}]})");
+        json.merge_patch(Json::parse(patch.toStdString()));
+        json = Json::parse( // a null in a patch takes a key away
+            QString::fromStdString(json.dump()).replace("\"-\"", "null").toStdString());
+        GgufTokenizer gguf;
+        gguf.tokens.resize(4);
+        gguf.tokenTypes.assign(4, kGgufUnused);
+        const auto written = ggufFromTokenizerJson(json, gguf);
+        if (sentence.isEmpty()) {
+            QVERIFY2(written, written ? "" : written.error().sentence().c_str());
+            QCOMPARE(gguf.tokens, (std::vector<std::string>{"a", "b", "ab", "<e>"}));
+            QCOMPARE(gguf.merges, std::vector<std::string>{"a b"});
+        } else {
+            QVERIFY(!written);
+            QVERIFY2(QString::fromStdString(written.error().sentence()).contains(sentence),
+                     written.error().sentence().c_str());
+        }
+    }
+
+    void specialTokensOutsideTheTableAreRefused()
+    {
+        QTemporaryDir folder;
+        const std::filesystem::path place = folder.path().toStdString();
+        std::ofstream(place / "tokenizer.json")
+            << R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["b",-1]]}})";
+        QVERIFY(ggufTokenizerFrom(place, 3, {}));
+        const std::vector<std::int32_t> ends{7};
+        const auto beyond = ggufTokenizerFrom(place, 3, ends);
+        QVERIFY(!beyond);
+        QVERIFY2(QString::fromStdString(beyond.error().sentence())
+                     .contains("a special token has the number 7, the model's table has 3 rows"),
+                 beyond.error().sentence().c_str());
     }
 
     void everyPreTokenizerIsFoundAgain()
