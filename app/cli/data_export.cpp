@@ -54,6 +54,8 @@ OrderedJson exportedJson(const store::DatasetRow& row)
         json["text"] = example.completion;
     else
         json = {{"prompt", example.prompt}, {"completion", example.completion}};
+    if (!example.tools.is_null())
+        json["tools"] = example.tools;
     json["split"] = data::toString(row.split);
     if (!example.group.empty())
         json["group"] = example.group;
@@ -64,7 +66,7 @@ OrderedJson exportedJson(const store::DatasetRow& row)
     return json;
 }
 
-std::string contentOf(const Json& message)
+std::string contentOf(const OrderedJson& message)
 {
     return message.contains("content") && message["content"].is_string()
                ? message["content"].get<std::string>()
@@ -85,11 +87,12 @@ bool isSimpleChat(const data::Example& example)
 struct Columns
 {
     bool chat = false, simple = true, instruction = false, labelled = false, prompt = false,
-         text = false, group = false;
+         text = false, group = false, tools = false;
 
     void see(const data::Example& example)
     {
         group = group || !example.group.empty();
+        tools = tools || !example.tools.is_null();
         if (example.kind == data::RecordKind::Chat) {
             chat = true;
             simple = simple && isSimpleChat(example);
@@ -115,12 +118,19 @@ struct Columns
             names.push_back("text");
         if (labelled)
             names.push_back("label");
+        if (tools)
+            names.push_back("tools");
         names.push_back("split");
         if (group)
             names.push_back("group");
         return names;
     }
 };
+
+std::string dumped(const OrderedJson& json)
+{
+    return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
 
 std::string cellFor(const std::string& column, const store::DatasetRow& row)
 {
@@ -142,7 +152,9 @@ std::string cellFor(const std::string& column, const store::DatasetRow& row)
     if (!chat || example.messages.empty())
         return "";
     if (column == "messages")
-        return Json(example.messages).dump(-1, ' ', false, Json::error_handler_t::replace);
+        return dumped(example.messages);
+    if (column == "tools")
+        return example.tools.is_null() ? "" : dumped(example.tools);
     const bool system = example.messages[0].value("role", "") == "system";
     if (column == "instruction")
         return system ? contentOf(example.messages[0]) : "";

@@ -92,16 +92,16 @@ Result<std::shared_ptr<jobs::Job>> jobFor(const AskOptions& options,
     if (options.question.empty() && options.messages.empty())
         return Error{ErrorCode::InvalidInput, "the text is empty", "--prompt or --question",
                      "Write at least one letter"};
-    std::vector<Json> messages;
+    Conversation asked;
     if (options.messages.empty()) {
-        messages.push_back({{"role", "user"}, {"content", options.question}});
+        asked.messages.push_back({{"role", "user"}, {"content", options.question}});
     } else {
-        auto read = readMessages(options.messages);
+        auto read = readConversation(options.messages);
         if (!read)
             return read.error();
-        messages = std::move(*read);
+        asked = std::move(*read);
     }
-    return recipes::makeAnswerJob(workspace, models, messages, options.how);
+    return recipes::makeAnswerJob(workspace, models, asked.messages, options.how, asked.tools);
 }
 
 Outcome generate(Session& session, AskOptions options)

@@ -69,14 +69,14 @@ Result<text::EncodedExample> encodeMessages(const text::Tokenizer& tokenizer,
     const auto lossOn = lossOnFrom(options.lossOn);
     if (!lossOn)
         return lossOn.error();
-    const auto messages = readMessages(options.messages);
-    if (!messages)
-        return messages.error();
+    const auto conversation = readConversation(options.messages);
+    if (!conversation)
+        return conversation.error();
     const auto chatTemplate = text::ChatTemplate::load(folder);
     if (!chatTemplate)
         return chatTemplate.error();
-    return text::encodeConversation(tokenizer, **chatTemplate,
-                                    {messages->begin(), messages->end()}, *lossOn);
+    return text::encodeConversation(tokenizer, **chatTemplate, conversation->messages, *lossOn,
+                                    text::toolsVariable(conversation->tools));
 }
 
 /// Running text: every token but the first is learned.

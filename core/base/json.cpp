@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/ordered_json.h"
+
 #include <fmt/format.h>
 #include <fstream>
 
@@ -65,32 +67,56 @@ int depthOf(std::string_view text)
     return deepest;
 }
 
-} // namespace
-
-Result<Json> parseJson(std::string_view text, const std::string& where, bool pythonNumbers)
+template<class AnyJson>
+Result<AnyJson> parse(std::string_view text, const std::string& where, bool pythonNumbers)
 {
     if (depthOf(text) > kMaxDepth)
         return Error{ErrorCode::InvalidInput,
                      fmt::format("the JSON text is nested deeper than {} levels", kMaxDepth), where,
                      "Simplify the file"};
     try {
-        return pythonNumbers ? Json::parse(withoutPythonNumbers(text)) : Json::parse(text);
-    } catch (const Json::parse_error& e) {
+        return pythonNumbers ? AnyJson::parse(withoutPythonNumbers(text)) : AnyJson::parse(text);
+    } catch (const typename AnyJson::parse_error& e) {
         return Error{ErrorCode::InvalidInput,
                      fmt::format("this is not valid JSON (problem at byte {})", e.byte), where,
                      "Save the file again as JSON in UTF-8"};
-    } catch (const Json::exception&) { // of the library's other kinds, only numbers beyond 1.8e308
+    } catch (
+        const typename AnyJson::exception&) { // of the other kinds, only numbers beyond 1.8e308
         return Error{ErrorCode::InvalidInput, "a number in the JSON text is beyond 1.8e308", where,
                      "Write a smaller number, or null"};
     }
 }
 
-Result<Json> readJsonFile(const std::filesystem::path& path, std::uint64_t maxBytes)
+template<class AnyJson>
+Result<AnyJson> readAndParse(const std::filesystem::path& path, std::uint64_t maxBytes)
 {
     auto text = readFile(path, maxBytes);
     if (!text)
         return text.error();
-    return parseJson(*text, path.filename().string(), true);
+    return parse<AnyJson>(*text, path.filename().string(), true);
+}
+
+} // namespace
+
+Result<Json> parseJson(std::string_view text, const std::string& where, bool pythonNumbers)
+{
+    return parse<Json>(text, where, pythonNumbers);
+}
+
+Result<OrderedJson> parseOrderedJson(std::string_view text, const std::string& where,
+                                     bool pythonNumbers)
+{
+    return parse<OrderedJson>(text, where, pythonNumbers);
+}
+
+Result<Json> readJsonFile(const std::filesystem::path& path, std::uint64_t maxBytes)
+{
+    return readAndParse<Json>(path, maxBytes);
+}
+
+Result<OrderedJson> readOrderedJsonFile(const std::filesystem::path& path, std::uint64_t maxBytes)
+{
+    return readAndParse<OrderedJson>(path, maxBytes);
 }
 
 Result<std::string> readFile(const std::filesystem::path& path, std::uint64_t maxBytes)
@@ -98,12 +124,13 @@ Result<std::string> readFile(const std::filesystem::path& path, std::uint64_t ma
     std::error_code ec;
     const auto size = std::filesystem::file_size(path, ec);
     if (ec)
-        return Error{ErrorCode::NotFound, "the file does not exist or cannot be read", path.string(),
-                     "Check the name and the permissions"};
+        return Error{ErrorCode::NotFound, "the file does not exist or cannot be read",
+                     path.string(), "Check the name and the permissions"};
     if (size > maxBytes)
-        return Error{ErrorCode::InvalidInput,
-                     fmt::format("the file has {} bytes, at most {} are accepted here", size, maxBytes),
-                     path.string(), "Use a smaller file"};
+        return Error{
+            ErrorCode::InvalidInput,
+            fmt::format("the file has {} bytes, at most {} are accepted here", size, maxBytes),
+            path.string(), "Use a smaller file"};
     std::ifstream in(path, std::ios::binary);
     std::string text(size, '\0');
     if (!in.read(text.data(), static_cast<std::streamsize>(size)))

@@ -55,6 +55,7 @@ const std::vector<RoleNames>& roleNames()
          {}},
         {"system", {"system", "system_prompt"}, {}},
         {"history", {"history"}, {}},
+        {"tools", {"tools"}, {}},
         {"split", {"split"}, {}},
         {"group", {"group", "group_id", "gruppe", "grupo", "groupe", "gruppo"}, {}},
     };

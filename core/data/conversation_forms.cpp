@@ -1,5 +1,6 @@
 #include "data/conversation_forms.h"
 
+#include "base/ordered_json.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -37,38 +38,36 @@ Result<std::string> contentText(const OrderedJson& content, std::size_t index)
     return text;
 }
 
-/// Arguments of function calls as text, whether the file has them as text or as an object.
-Result<void> settleToolCalls(Json& calls, std::size_t index)
+/// Tool calls stay as the file has them: templates write arguments that are objects otherwise than
+/// those that are texts, and so does whoever renders the same file elsewhere.
+Result<void> checkToolCalls(const OrderedJson& calls, std::size_t index)
 {
     if (!calls.is_array())
         return reason(fmt::format("the tool calls of message {} are not a list", index + 1));
-    for (auto& call : calls) {
+    for (const auto& call : calls) {
         if (!call.is_object())
             return reason(fmt::format("a tool call of message {} is not an object", index + 1));
-        if (call.contains("function") && call["function"].is_object() &&
-            call["function"].contains("arguments") && !call["function"]["arguments"].is_string())
-            call["function"]["arguments"] = call["function"]["arguments"].dump();
     }
     return {};
 }
 
-Result<Json> convertMessage(const OrderedJson& turn, std::size_t index,
-                            const RepairCounter& repaired)
+Result<OrderedJson> convertMessage(const OrderedJson& turn, std::size_t index,
+                                   const RepairCounter& repaired)
 {
     if (!turn.is_object() || !turn.contains("role") || !turn["role"].is_string())
         return reason(fmt::format("message {} has no role", index + 1));
     const auto role = turn["role"].get<std::string>();
     if (!isRole(role))
         return reason(fmt::format("message {} has a role that is not known", index + 1));
-    Json result = turn;
+    OrderedJson result = turn;
     if (role == "developer") {
         result["role"] = "system";
         repaired("developer messages read as system messages");
     }
     const bool calls = turn.contains("tool_calls") && !turn["tool_calls"].is_null();
     if (calls) {
-        if (auto settled = settleToolCalls(result["tool_calls"], index); !settled)
-            return settled.error();
+        if (auto checked = checkToolCalls(turn["tool_calls"], index); !checked)
+            return checked.error();
     }
     if (calls && (!turn.contains("content") || turn["content"].is_null()))
         return result;
@@ -105,16 +104,17 @@ std::string shareGptRole(const std::string& from)
 
 } // namespace
 
-Json message(const std::string& role, std::string content)
+OrderedJson message(const std::string& role, std::string content)
 {
     return {{"role", role}, {"content", std::move(content)}};
 }
 
-Result<std::vector<Json>> convertMessages(const OrderedJson& turns, const RepairCounter& repaired)
+Result<std::vector<OrderedJson>> convertMessages(const OrderedJson& turns,
+                                                 const RepairCounter& repaired)
 {
     if (!turns.is_array() || turns.empty())
         return reason("there are no messages");
-    std::vector<Json> messages;
+    std::vector<OrderedJson> messages;
     for (std::size_t i = 0; i < turns.size(); ++i) {
         auto converted = convertMessage(turns[i], i, repaired);
         if (!converted)
@@ -126,11 +126,12 @@ Result<std::vector<Json>> convertMessages(const OrderedJson& turns, const Repair
     return messages;
 }
 
-Result<std::vector<Json>> convertShareGpt(const OrderedJson& turns, const RepairCounter& repaired)
+Result<std::vector<OrderedJson>> convertShareGpt(const OrderedJson& turns,
+                                                 const RepairCounter& repaired)
 {
     if (!turns.is_array() || turns.empty())
         return reason("there are no turns");
-    std::vector<Json> messages;
+    std::vector<OrderedJson> messages;
     for (std::size_t i = 0; i < turns.size(); ++i) {
         if (!turns[i].is_object())
             return reason(fmt::format("turn {} is not an object", i + 1));
@@ -140,8 +141,9 @@ Result<std::vector<Json>> convertShareGpt(const OrderedJson& turns, const Repair
         const std::string value = firstText(turns[i], {"value", "content", "text"});
         if (trimmed(value).empty())
             return reason(fmt::format("turn {} is empty", i + 1));
-        const bool started = std::any_of(messages.begin(), messages.end(),
-                                         [](const Json& m) { return m["role"] != "system"; });
+        const bool started =
+            std::any_of(messages.begin(), messages.end(),
+                        [](const OrderedJson& m) { return m["role"] != "system"; });
         if (role == "assistant" && !started) {
             repaired("answers before the first question left out");
             continue;
@@ -161,6 +163,24 @@ Result<std::vector<Json>> convertShareGpt(const OrderedJson& turns, const Repair
     if (messages.empty())
         return reason("no turn is an answer to a question");
     return messages;
+}
+
+Result<OrderedJson> convertTools(const OrderedJson& tools)
+{
+    auto list = tools;
+    if (tools.is_string()) { // how tables and several well-known collections keep them
+        const auto text = trimmed(tools.get<std::string>());
+        if (text.empty())
+            return OrderedJson();
+        auto parsed = parseOrderedJson(text, "");
+        if (!parsed)
+            return reason("the tools are not valid JSON");
+        list = std::move(*parsed);
+    }
+    const auto isTool = [](const OrderedJson& tool) { return tool.is_object(); };
+    if (!list.is_array() || !std::all_of(list.begin(), list.end(), isTool))
+        return reason("the tools are not a list of objects");
+    return list.empty() ? OrderedJson() : list;
 }
 
 } // namespace fettle::data

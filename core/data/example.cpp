@@ -8,13 +8,20 @@ namespace fettle::data {
 
 namespace {
 
-std::string contentOf(const Json& message)
+/// Keys by the alphabet at every depth: their order says nothing about a row being a double.
+OrderedJson sorted(const OrderedJson& json) { return OrderedJson(Json(json)); }
+
+/// The text of a message, or its calls: an answer may be calls alone, and files write its content
+/// as null or as an empty text then.
+std::string contentOf(const OrderedJson& message, bool sortedKeys = false)
 {
     const auto found = message.find("content");
-    if (found != message.end() && found->is_string())
-        return found->get<std::string>();
+    std::string text =
+        found != message.end() && found->is_string() ? found->get<std::string>() : std::string();
     const auto calls = message.find("tool_calls");
-    return calls == message.end() ? std::string() : calls->dump();
+    if (!text.empty() || calls == message.end() || calls->empty())
+        return text;
+    return sortedKeys ? sorted(*calls).dump() : calls->dump();
 }
 
 /// Text fields end in a byte that no text holds, so that "a" + "bc" differs from "ab" + "c".
@@ -24,29 +31,31 @@ void addField(Sha256& hash, std::string_view text)
     hash.update(std::string_view("\x1f", 1));
 }
 
-std::string textField(const Json& json, const char* key)
+std::string textField(const OrderedJson& json, const char* key)
 {
     const auto found = json.find(key);
     return found == json.end() ? std::string() : found->get<std::string>();
 }
 
-Example parseExample(const Json& json)
+Example parseExample(const OrderedJson& json)
 {
     Example example;
     example.kind = recordKindFrom(json.at("kind").get<std::string>()).value();
     if (const auto found = json.find("messages"); found != json.end())
-        example.messages = found->get<std::vector<Json>>();
+        example.messages = found->get<std::vector<OrderedJson>>();
     for (const auto& message : example.messages) {
         if (!message.is_object() || !message.at("role").is_string())
             throw std::invalid_argument("message");
     }
+    if (const auto found = json.find("tools"); found != json.end() && found->is_array())
+        example.tools = *found;
     example.prompt = textField(json, "prompt");
     example.completion = textField(json, "completion");
     example.text = textField(json, "text");
     example.label = textField(json, "label");
     example.group = textField(json, "group");
     if (const auto found = json.find("meta"); found != json.end() && found->is_object())
-        example.meta = *found;
+        example.meta = Json(*found);
     example.source = textField(json, "source");
     example.sourceRow = json.value("row", std::int64_t{0});
     return example;
@@ -104,34 +113,38 @@ Result<Split> splitFrom(const std::string& name)
                  "Use train, validation or test"};
 }
 
-Json toJson(const Example& example)
+OrderedJson toJson(const Example& example)
 {
-    Json json = {{"kind", toString(example.kind)}};
-    switch (example.kind) {
-    case RecordKind::Chat:
-        json["messages"] = example.messages;
-        break;
-    case RecordKind::Completion:
-        json["prompt"] = example.prompt;
+    // By the alphabet: so rows were stored before messages kept their order, and a row without
+    // messages still has the bytes, and the digest, that it had then.
+    OrderedJson json = OrderedJson::object();
+    const bool completion = example.kind == RecordKind::Completion;
+    const bool labelled = example.kind == RecordKind::Labelled;
+    if (completion)
         json["completion"] = example.completion;
-        break;
-    case RecordKind::Labelled:
-        json["text"] = example.text;
-        json["label"] = example.label;
-        break;
-    }
     if (!example.group.empty())
         json["group"] = example.group;
+    json["kind"] = toString(example.kind);
+    if (labelled)
+        json["label"] = example.label;
+    if (example.kind == RecordKind::Chat)
+        json["messages"] = example.messages;
     if (!example.meta.empty())
-        json["meta"] = example.meta;
-    if (!example.source.empty())
-        json["source"] = example.source;
+        json["meta"] = OrderedJson(example.meta);
+    if (completion)
+        json["prompt"] = example.prompt;
     if (example.sourceRow != 0)
         json["row"] = example.sourceRow;
+    if (!example.source.empty())
+        json["source"] = example.source;
+    if (labelled)
+        json["text"] = example.text;
+    if (!example.tools.is_null())
+        json["tools"] = example.tools;
     return json;
 }
 
-Result<Example> exampleFromJson(const Json& json)
+Result<Example> exampleFromJson(const OrderedJson& json)
 {
     try {
         return parseExample(json);
@@ -179,8 +192,10 @@ std::string duplicateKey(const Example& example)
     addField(hash, toString(example.kind));
     for (const auto& message : example.messages) {
         addField(hash, textField(message, "role"));
-        addField(hash, contentOf(message));
+        addField(hash, contentOf(message, true));
     }
+    if (!example.tools.is_null())
+        addField(hash, sorted(example.tools).dump());
     addField(hash, example.prompt);
     addField(hash, example.completion);
     addField(hash, example.text);

@@ -28,7 +28,9 @@ enum class Split
 struct Example
 {
     RecordKind kind = RecordKind::Chat;
-    std::vector<Json> messages;     ///< Chat: {"role", "content", ...}; the last one is the answer
+    /// Chat: {"role", "content", ...} with keys in the file's order; the last one is the answer.
+    std::vector<OrderedJson> messages;
+    OrderedJson tools; ///< Chat: what the model may call, a list as the file has it; null: nothing
     std::string prompt, completion; ///< Completion
     std::string text, label;        ///< Labelled
     std::string group;              ///< rows of one group go to one split; may be empty
@@ -42,8 +44,9 @@ Result<RecordKind> recordKindFrom(const std::string& name);
 std::string toString(Split split);
 Result<Split> splitFrom(const std::string& name); ///< also "dev", "val", "valid", "training"
 
-Json toJson(const Example& example);
-Result<Example> exampleFromJson(const Json& json);
+/// Keys are in a fixed order, those of messages and tools in their own.
+OrderedJson toJson(const Example& example);
+Result<Example> exampleFromJson(const OrderedJson& json);
 
 /// What is asked and what is wanted, for lists, scores and prompts: of a conversation all but the
 /// last answer joined by blank lines, and the last answer.

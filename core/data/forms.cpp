@@ -72,7 +72,7 @@ private:
 };
 
 /// Puts the standing instruction in front of a conversation that has no instruction of its own.
-void addInstruction(std::vector<Json>& messages, const std::string& instruction)
+void addInstruction(std::vector<OrderedJson>& messages, const std::string& instruction)
 {
     const bool own = !messages.empty() && messages.front()["role"] == "system";
     if (!instruction.empty() && !own)
@@ -90,6 +90,12 @@ Result<void> convertConversation(const Fields& fields, const Layout& layout, Exa
     if (!messages)
         return messages.error();
     example.messages = std::move(*messages);
+    if (const auto* tools = fields.value("tools")) {
+        auto converted = convertTools(*tools);
+        if (!converted)
+            return converted.error();
+        example.tools = std::move(*converted);
+    }
     if (auto system = fields.text("system", false); !system)
         return system.error();
     else
@@ -97,9 +103,9 @@ Result<void> convertConversation(const Fields& fields, const Layout& layout, Exa
     return {};
 }
 
-Result<std::vector<Json>> convertHistory(const OrderedJson* history)
+Result<std::vector<OrderedJson>> convertHistory(const OrderedJson* history)
 {
-    std::vector<Json> messages;
+    std::vector<OrderedJson> messages;
     if (!history)
         return messages;
     if (!history->is_array())

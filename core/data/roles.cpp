@@ -23,8 +23,11 @@ struct FormNames
 const std::vector<FormNames>& forms()
 {
     static const std::vector<FormNames> list = {
-        {"messages", "conversations (role and content)", {"messages"}, {"split", "group"}},
-        {"sharegpt", "conversations (from and value)", {"messages"}, {"system", "split", "group"}},
+        {"messages", "conversations (role and content)", {"messages"}, {"tools", "split", "group"}},
+        {"sharegpt",
+         "conversations (from and value)",
+         {"messages"},
+         {"system", "tools", "split", "group"}},
         {"alpaca",
          "instructions with inputs and outputs",
          {"instruction", "answer"},

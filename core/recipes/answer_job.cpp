@@ -15,8 +15,8 @@ class AnswerJob final : public jobs::Job
 {
 public:
     AnswerJob(std::shared_ptr<store::Workspace> workspace, std::vector<std::string> models,
-              std::vector<Json> messages, std::string text, GenerateOptions options)
-        : m_workspace(std::move(workspace)), m_models(std::move(models)), m_messages(std::move(messages))
+              data::Example asked, std::string text, GenerateOptions options)
+        : m_workspace(std::move(workspace)), m_models(std::move(models)), m_asked(std::move(asked))
         , m_text(std::move(text)), m_options(std::move(options))
     {
     }
@@ -45,11 +45,9 @@ public:
 private:
     Result<std::vector<text::TokenId>> promptFor(const LoadedModel& model) const
     {
-        if (m_messages.empty())
+        if (m_asked.messages.empty())
             return model.encoder.tokenizer->encode(m_text, {.addSpecialTokens = true, .parseSpecialTokens = false});
-        data::Example example;
-        example.messages = m_messages;
-        return model.encoder.encodePrompt(example);
+        return model.encoder.encodePrompt(m_asked);
     }
 
     Result<Answer> answerWith(LoadedModel& model, std::int64_t stream, jobs::JobContext& context)
@@ -85,7 +83,7 @@ private:
 
     std::shared_ptr<store::Workspace> m_workspace;
     std::vector<std::string> m_models;
-    std::vector<Json> m_messages;
+    data::Example m_asked; // without messages the text is continued
     std::string m_text;
     GenerateOptions m_options;
 };
@@ -150,16 +148,20 @@ Json toJson(const Answer& answer)
 }
 
 std::shared_ptr<jobs::Job> makeAnswerJob(std::shared_ptr<store::Workspace> workspace, std::vector<std::string> models,
-                                         std::vector<Json> messages, GenerateOptions options)
+                                         std::vector<OrderedJson> messages, GenerateOptions options,
+                                         OrderedJson tools)
 {
-    return std::make_shared<AnswerJob>(std::move(workspace), std::move(models), std::move(messages), std::string(),
+    data::Example asked;
+    asked.messages = std::move(messages);
+    asked.tools = std::move(tools);
+    return std::make_shared<AnswerJob>(std::move(workspace), std::move(models), std::move(asked), std::string(),
                                        std::move(options));
 }
 
 std::shared_ptr<jobs::Job> makeContinueJob(std::shared_ptr<store::Workspace> workspace, std::vector<std::string> models,
                                            std::string text, GenerateOptions options)
 {
-    return std::make_shared<AnswerJob>(std::move(workspace), std::move(models), std::vector<Json>{}, std::move(text),
+    return std::make_shared<AnswerJob>(std::move(workspace), std::move(models), data::Example{}, std::move(text),
                                        std::move(options));
 }
 

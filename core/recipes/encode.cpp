@@ -35,7 +35,7 @@ void addDatasetFacts(Encoder& encoder, const store::Dataset& dataset, const std:
 text::Messages Encoder::conversation(const data::Example& example) const
 {
     if (example.kind == data::RecordKind::Chat)
-        return {example.messages.begin(), example.messages.end()};
+        return example.messages;
     const auto classes = instruction.empty()
                              ? fmt::format("Answer with one of these classes and nothing else: {}.", fmt::join(labels, ", "))
                              : instruction;
@@ -86,7 +86,8 @@ Result<text::EncodedExample> Encoder::encode(const data::Example& example, text:
         return text::encodeCompletion(*tokenizer, example.prompt, example.completion, lossOn);
     if (!chatTemplate)
         return noConversationForm();
-    return text::encodeConversation(*tokenizer, *chatTemplate, conversation(example), lossOn);
+    return text::encodeConversation(*tokenizer, *chatTemplate, conversation(example), lossOn,
+                                    text::toolsVariable(example.tools));
 }
 
 Result<std::vector<text::TokenId>> Encoder::encodePrompt(const data::Example& example) const
@@ -100,7 +101,7 @@ Result<std::vector<text::TokenId>> Encoder::encodePrompt(const data::Example& ex
     auto messages = conversation(example);
     if (!messages.empty() && messages.back().value("role", std::string()) == "assistant")
         messages.pop_back();
-    return text::encodePrompt(*tokenizer, *chatTemplate, messages);
+    return text::encodePrompt(*tokenizer, *chatTemplate, messages, text::toolsVariable(example.tools));
 }
 
 } // namespace fettle::recipes

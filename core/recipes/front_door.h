@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 namespace fettle::recipes {
@@ -54,8 +55,16 @@ struct StartedRun
     std::shared_ptr<jobs::Job> job;
 };
 Result<StartedRun> startRun(std::shared_ptr<store::Workspace> workspace, const RunPlan& plan);
-/// Goes on from the newest verified checkpoint. Errors: NotFound, InvalidInput (finished; nothing to resume).
-Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const std::string& run);
+/// How a run goes on. Steps behind the chosen save point are void.
+struct ResumeOptions
+{
+    std::optional<std::int64_t> from;  ///< not behind this step
+    std::optional<double> rate;        ///< factor on the change per step from there on
+};
+/// Goes on from the newest save point that is whole. Errors: NotFound, InvalidInput (finished; nothing to
+/// resume), Busy.
+Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const std::string& run,
+                             const ResumeOptions& options = {});
 
 struct GenerateOptions
 {
@@ -79,10 +88,12 @@ Json toJson(const Answer& answer);
 
 /// Answers one question with one or several models or runs, one after the other. Sends TextPiece
 /// (stream = index), ends with {"answers": [...]}. `models` are names of models or of runs
-/// ("run:12"); loaded models are kept for the next question (at most two).
+/// ("run:12"); loaded models are kept for the next question (at most two). `tools`: a list that the
+/// conversation form is given, or null.
 std::shared_ptr<jobs::Job> makeAnswerJob(std::shared_ptr<store::Workspace> workspace,
-                                         std::vector<std::string> models, std::vector<Json> messages,
-                                         GenerateOptions options);
+                                         std::vector<std::string> models,
+                                         std::vector<OrderedJson> messages, GenerateOptions options,
+                                         OrderedJson tools = nullptr);
 /// As above with a text that is continued as it stands.
 std::shared_ptr<jobs::Job> makeContinueJob(std::shared_ptr<store::Workspace> workspace,
                                            std::vector<std::string> models, std::string text,

@@ -1,7 +1,7 @@
 // Rows and contents of a dataset: writing, health marks, filters.
 
-#include "base/json.h"
 #include "base/log.h"
+#include "base/ordered_json.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "data/normalise.h"
@@ -14,7 +14,7 @@ namespace fettle::store {
 
 namespace {
 
-std::string dumped(const Json& json)
+std::string dumped(const OrderedJson& json)
 {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -148,7 +148,7 @@ data::Example exampleOf(Database& database, std::int64_t content)
     Statement statement(database, "SELECT example FROM contents WHERE id = ?");
     if (!statement.bind(content).step())
         return {};
-    auto json = parseJson(statement.text(0), "row");
+    auto json = parseOrderedJson(statement.text(0), "row");
     auto example = json ? data::exampleFromJson(*json) : Result<data::Example>(json.error());
     if (!example) {
         database.fail(example.error());
@@ -238,7 +238,7 @@ DatasetRow readRow(const Statement& statement)
     row.id = statement.integer(0);
     row.split = static_cast<data::Split>(statement.integer(1));
     row.leftOut = statement.integer(2) != static_cast<int>(RowState::InUse);
-    if (auto json = parseJson(statement.text(3), "row")) {
+    if (auto json = parseOrderedJson(statement.text(3), "row")) {
         if (auto example = data::exampleFromJson(*json))
             row.example = std::move(*example);
         else

@@ -55,13 +55,20 @@ Rendering::Rendering(const std::vector<Segment>& segments)
 }
 
 AnswerSpans::AnswerSpans(const Tokenizer& tokenizer, const ChatTemplate& chatTemplate,
-                         const Messages& messages, const Rendering& whole, const Encoding& tokens)
+                         const Messages& messages, const OrderedJson& extra, const Rendering& whole,
+                         const Encoding& tokens)
     : m_tokenizer(tokenizer)
     , m_template(chatTemplate)
     , m_messages(messages)
+    , m_extra(extra)
     , m_whole(whole)
     , m_tokens(tokens)
 {
+}
+
+Result<std::vector<Segment>> AnswerSpans::render(const Messages& messages, bool header) const
+{
+    return m_template.render(messages, {.addGenerationPrompt = header, .extra = m_extra});
 }
 
 bool AnswerSpans::foreign(const Rendering::Part& part, std::size_t k) const
@@ -119,7 +126,7 @@ std::size_t AnswerSpans::startOf(std::size_t k, Range gap) const
 {
     const auto text = between(m_whole.text, gap);
     const Messages before = firstOf(m_messages, k);
-    const auto given = m_template.render(before, {.addGenerationPrompt = true});
+    const auto given = render(before, true);
     if (given) {
         const Rendering prompt(*given);
         const std::size_t last = foreignEndBefore(prompt, prompt.text.size(), k);
@@ -129,14 +136,14 @@ std::size_t AnswerSpans::startOf(std::size_t k, Range gap) const
             return gap.begin + same;
         // History and generation differ here (an empty thought, a note behind the last question):
         // what is the same of the header itself counts.
-        const auto bare = m_template.render(before, {});
+        const auto bare = render(before, false);
         const std::string without = bare ? joined(*bare) : std::string();
         const auto header =
             std::string_view(prompt.text).substr(commonPrefix(prompt.text, without));
         return gap.begin + std::max(same, endOfHeader(text, header.substr(0, kLongestHeader)));
     }
     // The conversation cannot begin so (an answer without question): the header that follows all.
-    const auto longer = m_template.render(m_messages, {.addGenerationPrompt = true});
+    const auto longer = render(m_messages, true);
     if (!longer)
         return gap.end;
     const std::string all = joined(*longer);
@@ -162,7 +169,7 @@ std::size_t AnswerSpans::sharedWithShorter(std::size_t k, std::size_t from, std:
 {
     if (k + 1 == m_messages.size())
         return limit;
-    const auto ended = m_template.render(firstOf(m_messages, k + 1), {});
+    const auto ended = render(firstOf(m_messages, k + 1), false);
     if (!ended)
         return from;
     const Rendering shorter(*ended);
@@ -195,6 +202,29 @@ std::size_t AnswerSpans::endOf(std::size_t k, std::size_t from, std::size_t limi
     return own > from && shared > from ? std::min(own, shared) : std::max(own, shared);
 }
 
+/// Nothing was said: the mark of the end stands where the text would.
+Range AnswerSpans::emptyAnswer(std::size_t k, const Turn& turn) const
+{
+    const std::size_t begin = foreignEndBefore(m_whole, turn.written.end, k);
+    const std::size_t limit = foreignBeginAfter(begin, k);
+    const std::size_t start = startOf(k, {begin, std::min(limit, turn.written.end)});
+    return {start, start};
+}
+
+bool AnswerSpans::isOpen(std::size_t k) const
+{
+    const Turn turn = turnOf(k);
+    if (turn.clusters.empty() && turn.written.begin == turn.written.end)
+        return false;
+    const std::size_t end =
+        turn.clusters.empty() ? emptyAnswer(k, turn).end : turn.clusters.back().end;
+    if (foreignBeginAfter(end, k) < m_whole.text.size() || markIn({end, m_whole.text.size()}))
+        return false;
+    const auto calls = m_messages[k].find("tool_calls");
+    const bool called = calls != m_messages[k].end() && !calls->empty();
+    return called || m_whole.text.find_first_not_of(" \t\r\n", end) == std::string::npos;
+}
+
 std::vector<Range> AnswerSpans::of(std::size_t k) const
 {
     const Turn turn = turnOf(k);
@@ -202,11 +232,7 @@ std::vector<Range> AnswerSpans::of(std::size_t k) const
     if (spans.empty()) {
         if (turn.written.begin == turn.written.end)
             return {};
-        // Nothing was said: the mark of the end stands where the text would.
-        const std::size_t begin = foreignEndBefore(m_whole, turn.written.end, k);
-        const std::size_t limit = foreignBeginAfter(begin, k);
-        const std::size_t start = startOf(k, {begin, std::min(limit, turn.written.end)});
-        spans.push_back({start, start});
+        spans.push_back(emptyAnswer(k, turn));
     } else {
         Range& first = spans.front();
         first.begin = startOf(k, {foreignEndBefore(m_whole, first.begin, k), first.begin});

@@ -29,7 +29,8 @@ class AnswerSpans
 {
 public:
     AnswerSpans(const Tokenizer& tokenizer, const ChatTemplate& chatTemplate,
-                const Messages& messages, const Rendering& whole, const Encoding& tokens);
+                const Messages& messages, const OrderedJson& extra, const Rendering& whole,
+                const Encoding& tokens);
 
     /// Bytes that the model has to write for message `k`; empty when the template leaves it out.
     std::vector<Range> of(std::size_t k) const;
@@ -39,6 +40,10 @@ public:
     /// another message.
     bool teaches(std::size_t token, const Range& span, std::size_t k) const;
 
+    /// True when message `k` is written and nothing follows it that could end it: no special token,
+    /// and no text but white space and what belongs to its calls.
+    bool isOpen(std::size_t k) const;
+
 private:
     struct Turn
     {
@@ -46,7 +51,9 @@ private:
         Range written; // what the loop wrote at this message; empty: nothing or not known
     };
 
+    Result<std::vector<Segment>> render(const Messages& messages, bool header) const;
     Turn turnOf(std::size_t k) const;
+    Range emptyAnswer(std::size_t k, const Turn& turn) const;
     bool foreign(const Rendering::Part& part, std::size_t k) const;
     std::size_t foreignEndBefore(const Rendering& rendering, std::size_t at, std::size_t k) const;
     std::size_t foreignBeginAfter(std::size_t at, std::size_t k) const;
@@ -59,6 +66,7 @@ private:
     const Tokenizer& m_tokenizer;
     const ChatTemplate& m_template;
     const Messages& m_messages;
+    const OrderedJson& m_extra;
     const Rendering& m_whole;
     const Encoding& m_tokens;
 };

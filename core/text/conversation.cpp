@@ -58,33 +58,49 @@ std::int64_t EncodedExample::trainedCount() const
 
 Result<EncodedExample> encodeConversation(const Tokenizer& tokenizer,
                                           const ChatTemplate& chatTemplate,
-                                          const Messages& messages, LossOn lossOn)
+                                          const Messages& messages, LossOn lossOn,
+                                          const OrderedJson& extra)
 {
-    const auto whole = chatTemplate.render(messages, {});
+    const auto whole = chatTemplate.render(messages, {.extra = extra});
     if (!whole)
         return whole.error();
-    EncodedExample out;
-    if (lossOn == LossOn::All) {
-        out.ids = encodeSegments(tokenizer, *whole);
-        trainAll(out);
-        return out;
-    }
     std::vector<TextPart> parts;
     for (const Segment& segment : *whole)
         parts.push_back({segment.text, segment.trusted});
     Encoding tokens = tokenizer.encodePartsWithOffsets(parts);
-    out.trained.assign(tokens.ids.size(), 0);
     const Rendering rendering(*whole);
-    const AnswerSpans answers(tokenizer, chatTemplate, messages, rendering, tokens);
-    for (const std::size_t k : learnedOf(messages, lossOn)) {
+    const AnswerSpans answers(tokenizer, chatTemplate, messages, extra, rendering, tokens);
+    const auto learned = learnedOf(messages, lossOn);
+    // A form with blocks says itself what is learned, up to the end.
+    const bool open = tokenizer.eosId && !chatTemplate.hasGenerationBlocks() && !learned.empty() &&
+                      learned.back() + 1 == messages.size() && answers.isOpen(learned.back());
+    EncodedExample out;
+    out.trained.assign(tokens.ids.size(), 0);
+    for (const std::size_t k : lossOn == LossOn::All ? std::vector<std::size_t>() : learned) {
         const auto spans = chatTemplate.hasGenerationBlocks() ? answers.blocksOf(k) : answers.of(k);
-        for (const Range& span : spans) {
+        for (Range span : spans) {
+            if (open && k == learned.back() && span.end == spans.back().end)
+                span.end = rendering.text.size(); // up to the mark that is appended
             for (std::size_t i = 1; i < tokens.ids.size(); ++i)
                 out.trained[i] |= static_cast<std::uint8_t>(answers.teaches(i, span, k));
         }
     }
     out.ids = std::move(tokens.ids);
+    if (open) {
+        out.ids.push_back(*tokenizer.eosId);
+        out.trained.push_back(1);
+    }
+    if (lossOn == LossOn::All)
+        trainAll(out);
     return out;
+}
+
+OrderedJson toolsVariable(const OrderedJson& tools)
+{
+    OrderedJson extra = OrderedJson::object();
+    if (!tools.is_null())
+        extra["tools"] = tools;
+    return extra;
 }
 
 EncodedExample encodeCompletion(const Tokenizer& tokenizer, std::string_view prompt,
@@ -108,10 +124,12 @@ EncodedExample encodeCompletion(const Tokenizer& tokenizer, std::string_view pro
     return out;
 }
 
-Result<std::vector<TokenId>>
-encodePrompt(const Tokenizer& tokenizer, const ChatTemplate& chatTemplate, const Messages& messages)
+Result<std::vector<TokenId>> encodePrompt(const Tokenizer& tokenizer,
+                                          const ChatTemplate& chatTemplate,
+                                          const Messages& messages, const OrderedJson& extra)
 {
-    const auto rendered = chatTemplate.render(messages, {.addGenerationPrompt = true});
+    const auto rendered =
+        chatTemplate.render(messages, {.addGenerationPrompt = true, .extra = extra});
     if (!rendered)
         return rendered.error();
     return encodeSegments(tokenizer, *rendered);

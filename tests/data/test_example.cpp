@@ -24,6 +24,8 @@ class TestExample : public QObject
 private Q_SLOTS:
     void jsonBothWays_data();
     void jsonBothWays();
+    void messagesAndToolsKeepTheirOrder();
+    void rowsOfOlderWorkspacesAreRead();
     void damagedJsonIsRefused();
     void keysLookThroughWriting_data();
     void keysLookThroughWriting();
@@ -40,16 +42,50 @@ void TestExample::jsonBothWays_data()
     QTest::newRow("completion")
         << R"({"kind":"completion","prompt":"","completion":"text","meta":{"n":1.5}})";
     QTest::newRow("labelled") << R"({"kind":"labelled","text":"t","label":"net"})";
+    QTest::newRow("tools")
+        << R"({"kind":"chat","messages":[{"role":"assistant","content":"b"}],"tools":[{"z":1,"a":2}]})";
 }
 
 void TestExample::jsonBothWays()
 {
     QFETCH(QString, json);
-    const Json wanted = Json::parse(json.toStdString());
+    const auto wanted = OrderedJson::parse(json.toStdString());
     const auto example = exampleFromJson(wanted);
     QVERIFY(example);
-    QCOMPARE(QByteArray::fromStdString(toJson(*example).dump()),
-             QByteArray::fromStdString(wanted.dump()));
+    QCOMPARE(QByteArray::fromStdString(Json(toJson(*example)).dump()),
+             QByteArray::fromStdString(Json(wanted).dump()));
+}
+
+void TestExample::messagesAndToolsKeepTheirOrder()
+{
+    const std::string messages =
+        R"([{"role":"user","content":"q"},{"weight":1,"role":"assistant","content":null,)"
+        R"("tool_calls":[{"type":"function","function":{"name":"f","arguments":{"z":1,"a":2}}}]}])";
+    const std::string tools = R"([{"type":"function","function":{"name":"f","a":{"y":1,"b":2}}}])";
+    const auto example = exampleFromJson(OrderedJson::parse(
+        R"({"tools":)" + tools + R"(,"messages":)" + messages + R"(,"kind":"chat"})"));
+    QVERIFY(example);
+    QCOMPARE(toJson(*example).dump(),
+             R"({"kind":"chat","messages":)" + messages + R"(,"tools":)" + tools + "}");
+    // The order of keys makes no other row.
+    auto turned = *example;
+    turned.messages[1]["tool_calls"] = OrderedJson::parse(
+        R"([{"function":{"arguments":{"a":2,"z":1},"name":"f"},"type":"function"}])");
+    turned.tools = OrderedJson(Json(turned.tools));
+    QVERIFY(toJson(turned).dump() != toJson(*example).dump());
+    QCOMPARE(duplicateKey(turned), duplicateKey(*example));
+}
+
+void TestExample::rowsOfOlderWorkspacesAreRead()
+{
+    const std::string row =
+        R"({"kind":"chat","messages":[{"content":"q","role":"user"},{"content":"a","role":"assistant"}],)"
+        R"("meta":{"a":1,"tools":"x"},"row":3,"source":"f.csv"})";
+    const auto example = exampleFromJson(OrderedJson::parse(row));
+    QVERIFY(example);
+    QCOMPARE(toJson(*example).dump(), row); // stored again unchanged: the digest stays
+    QCOMPARE(answerOf(*example), std::string("a"));
+    QVERIFY(example->tools.is_null());
 }
 
 void TestExample::damagedJsonIsRefused()
@@ -57,7 +93,7 @@ void TestExample::damagedJsonIsRefused()
     for (const char* text :
          {"[]", "{}", R"({"kind":"other"})", R"({"kind":"chat","messages":[1]})",
           R"({"kind":"labelled","text":5})", R"({"kind":"chat","messages":[{"role":3}]})"}) {
-        const auto example = exampleFromJson(Json::parse(text));
+        const auto example = exampleFromJson(OrderedJson::parse(text));
         QVERIFY2(!example, text);
         QVERIFY(example.error().code == ErrorCode::InvalidInput);
     }

@@ -59,7 +59,9 @@ std::shared_ptr<const Tokenizer> withMarksOf(const std::string& source)
     for (const std::string& mark : known)
         json["added_tokens"].push_back(
             {{"id", id++}, {"content", mark}, {"special", true}, {"normalized", false}});
-    return JsonTokenizer::fromJson(json).value();
+    auto tokenizer = JsonTokenizer::fromJson(json).value();
+    tokenizer->eosId = tokenizer->idOf(kTokens["eos_token"].get<std::string>());
+    return tokenizer;
 }
 
 } // namespace
@@ -133,7 +135,54 @@ private Q_SLOTS:
         QTest::newRow("no marks")
             << "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor "
                "%}{% if add_generation_prompt %}assistant:{% endif %}"
-            << " Two.\n| Four \n";
+            << " Two.\n| Four \n<|im_end|>";
+        // As GLM 4.6 writes: the next question's mark ends an answer, the last one has none.
+        QTest::newRow("ended by the next question")
+            << "{% for m in messages %}<|im_start|>{% if m.role == 'assistant' %}"
+               "{{ '\\n<think></think>\\n' + m.content.strip() }}{% else %}{{ '\\n' + m.content "
+               "}}{% "
+               "endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>"
+               "{{ '\\n<think></think>' }}{% endif %}"
+            << "\nTwo.|\nFour<|im_end|>";
+        // As Apertus writes: an answer is closed when the next question comes.
+        QTest::newRow("closed by the next question")
+            << "{% set ns = namespace(open=false) %}{% for m in messages %}{% if m.role == 'user' "
+               "%}{% if ns.open %}<|im_end|>{% set ns.open = false %}{% endif %}<|im_start|>user "
+               "{{ m.content }}<|im_end|>{% else %}{% set ns.open = true %}<|im_start|>assistant:"
+               "{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}"
+               "<|im_start|>assistant:{% endif %}"
+            << "Two.|Four <|im_end|>";
+        QTest::newRow("words end an answer")
+            << "{% for m in messages %}### {{ m.role }}: {{ m.content }} ###\n{% endfor %}{% if "
+               "add_generation_prompt %}### assistant: {% endif %}"
+            << " Two. ###\n| Four  ###\n";
+    }
+
+    void endMarksAreAppendedOnlyWhereNoneIs()
+    {
+        const std::string open =
+            "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% for c in "
+            "m.tool_calls or [] %}[call {{ c.function | tojson }}]{% endfor %}{% endfor %}{% if "
+            "add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+        QCOMPARE(spans(open, {said("user", "a"), said("assistant", "")}), QString("<|im_end|>"));
+        QCOMPARE(spans(open, {said("user", "a"), said("assistant", "b"), said("user", "c")}),
+                 QString("b"));
+        OrderedJson light = said("assistant", "b");
+        light["weight"] = 0;
+        QCOMPARE(spans(open, {said("user", "a"), light}), QString());
+        OrderedJson call = said("assistant", "");
+        call["tool_calls"] = {{{"function", {{"name", "f"}}}}};
+        QCOMPARE(spans(open, {said("user", "a"), call}),
+                 QString("[call {\"name\": \"f\"}]<|im_end|>"));
+        const auto chatTemplate = ChatTemplate::parse(open, kTokens).value();
+        const auto all =
+            encodeConversation(*m_tokenizer, *chatTemplate, fourTurns(), LossOn::All).value();
+        QCOMPARE(all.ids.back(), *m_tokenizer->eosId);
+        QCOMPARE(all.trainedCount(), static_cast<std::int64_t>(all.ids.size()) - 1);
+        // A form that marks by itself what is learned is taken at its word.
+        const auto blocks = "{% for m in messages %}<|im_start|>{% generation %}{{ m.content }}{% "
+                            "endgeneration %}{% endfor %}";
+        QCOMPARE(spans(blocks, fourTurns()), QString("Two.|Four "));
     }
 
     void answersAreFoundInEveryForm()
@@ -256,6 +305,8 @@ private:
         const QString text = trained(tokenizer, *example);
         if (show)
             qInfo("%s: %s", name.c_str(), qPrintable(QString(text).replace("\n", "\\n")));
+        // Something ends the last answer, and it is learned.
+        QVERIFY2(!show || !text.trimmed().endsWith("Rrtwo"), name.c_str());
         QVERIFY2(!text.contains("Qq"), qPrintable(text));
         QVERIFY2(text.contains("Rrone") && text.contains("Rrtwo"),
                  qPrintable(QString::fromStdString(name) + ": " + text));

@@ -62,8 +62,8 @@ private Q_SLOTS:
         QTest::newRow("plain marks")
             << "{% for m in messages %}### {{ m.role }}: {{ m.content }}\n{% endfor %}{% if "
                "add_generation_prompt %}### assistant: {% endif %}"
-            << " Two.\n| Four \n"
-            << " Four \n";
+            << " Two.\n| Four \n<|im_end|>"
+            << " Four \n<|im_end|>";
     }
 
     void answersAndTheirEndsAreTrained()

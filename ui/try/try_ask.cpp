@@ -111,12 +111,11 @@ void TryPlace::loadSuggestions()
                                      encoder.labels.end());
             }
             for (const auto& row : rows) {
-                Suggestion s{qs(askedText(row.example)), {}, instruction};
+                Suggestion s{qs(askedText(row.example)), {}, row.example.tools, instruction};
                 if (row.example.kind == data::RecordKind::Completion) {
-                    s.messages = {Json{{"role", "user"}, {"content", row.example.prompt}}};
+                    s.messages = {OrderedJson{{"role", "user"}, {"content", row.example.prompt}}};
                 } else {
-                    const auto turns = encoder.conversation(row.example);
-                    s.messages.assign(turns.begin(), turns.end());
+                    s.messages = encoder.conversation(row.example);
                     if (!s.messages.empty() &&
                         s.messages.back().value("role", std::string()) == "assistant")
                         s.messages.pop_back();
@@ -136,7 +135,8 @@ void TryPlace::loadSuggestions()
 void TryPlace::showSuggestions(std::vector<Suggestion>&& suggestions)
 {
     // The same rows as before stay as they are: a button is not exchanged under somebody's finger.
-    const bool same = std::ranges::equal(suggestions, m_suggested, {}, &Suggestion::words, &Suggestion::words);
+    const bool same =
+        std::ranges::equal(suggestions, m_suggested, {}, &Suggestion::words, &Suggestion::words);
     if (same && !m_suggested.empty()) {
         m_suggested = std::move(suggestions);
         return;
@@ -172,7 +172,7 @@ void TryPlace::ask()
             askSuggestion(0);
         return;
     }
-    std::vector<Json> messages;
+    std::vector<OrderedJson> messages;
     // The standing instruction belongs to the examples; without it the tuned model hears something
     // new.
     if (!m_suggested.empty() && !m_suggested.front().messages.empty() &&
@@ -181,16 +181,17 @@ void TryPlace::ask()
     messages.push_back({{"role", "user"}, {"content", ss(words)}});
     m_history << words;
     m_edit->clear();
-    run(messages, words);
+    run(messages, nullptr, words);
 }
 
 void TryPlace::askSuggestion(std::size_t index)
 {
     if (index < m_suggested.size())
-        run(m_suggested[index].messages, m_suggested[index].words);
+        run(m_suggested[index].messages, m_suggested[index].tools, m_suggested[index].words);
 }
 
-void TryPlace::run(const std::vector<Json>& messages, const QString& shown)
+void TryPlace::run(const std::vector<OrderedJson>& messages, const OrderedJson& tools,
+                   const QString& shown)
 {
     if (m_job) {
         m_job->requestStop();
@@ -214,8 +215,8 @@ void TryPlace::run(const std::vector<Json>& messages, const QString& shown)
     recipes::GenerateOptions options;
     options.temperature = m_variation->value();
     options.maxNewTokens = 256;
-    m_job =
-        m_session.submit(recipes::makeAnswerJob(m_session.workspace(), models, messages, options));
+    m_job = m_session.submit(
+        recipes::makeAnswerJob(m_session.workspace(), models, messages, options, tools));
     connect(m_job, &JobBridge::happened, this, [this](const jobs::Event& event) {
         if (const auto* piece = std::get_if<jobs::TextPiece>(&event)) {
             const auto stream = static_cast<std::size_t>(piece->stream);

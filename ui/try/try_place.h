@@ -63,8 +63,9 @@ protected:
 private:
     struct Suggestion
     {
-        QString words;              ///< shown
-        std::vector<Json> messages; ///< asked
+        QString words;                     ///< shown
+        std::vector<OrderedJson> messages; ///< asked
+        OrderedJson tools;                 ///< of the row; null: none
         std::string instruction;
     };
 
@@ -78,7 +79,8 @@ private:
     void showSuggestions(std::vector<Suggestion>&& suggestions);
     void ask();
     void askSuggestion(std::size_t index);
-    void run(const std::vector<Json>& messages, const QString& shown);
+    void run(const std::vector<OrderedJson>& messages, const OrderedJson& tools,
+             const QString& shown);
     void ended(const jobs::Event& end);
     void setColumns(int columns);
     void saveRow(int column, data::Split split);
@@ -92,7 +94,7 @@ private:
     QPointer<JobBridge> m_job;
     std::vector<int> m_asked; ///< columns of the streams
     bool m_chosen = false;
-    bool m_choosing = false;  ///< a run is about to be chosen: what is on show belongs to another
+    bool m_choosing = false; ///< a run is about to be chosen: what is on show belongs to another
     int m_generation = 0;
 
     std::vector<TryColumn*> m_columns;

@@ -1,5 +1,6 @@
 #include "data/importers/json_text.h"
 
+#include "base/ordered_json.h"
 #include "base/text.h"
 
 #include <fmt/format.h>
@@ -145,9 +146,9 @@ Result<OrderedJson> parseValue(const std::string& text, RecordSink& sink)
     if (builder.tooDeep)
         return Error{ErrorCode::InvalidInput, "the JSON is nested deeper than 128 levels", "", ""};
     if (text.find("NaN") != std::string::npos || text.find("Infinity") != std::string::npos) {
-        if (auto value = parseJson(text, "", true)) {
+        if (auto value = parseOrderedJson(text, "", true)) {
             sink.repaired("numbers that are not finite read as empty");
-            return OrderedJson(*value);
+            return value;
         }
     }
     return Error{ErrorCode::InvalidInput,
