@@ -66,6 +66,7 @@ public:
         return LowRankFunction::apply(x, dropped, a, b, site.matrix(), bias, scale);
     }
     Tensor deltaWeight() const override { return at::mm(b.detach(), a.detach()).mul_(scale); }
+    std::optional<model::LowRank> lowRank() const override { return model::LowRank{a, b, scale, dropout}; }
 };
 
 struct LoraSettings

@@ -10,22 +10,14 @@ namespace fettle::model {
 
 using at::Tensor;
 
-namespace {
-
-struct Turns
-{
-    Tensor cosine, sine; // [T, rotaryDim / 2]
-};
-
-} // namespace
-
 /// What one pass needs besides the weights.
 struct Decoder::Pass
 {
     PassContext context;
-    std::vector<std::int64_t> positions;       // of the tokens
-    std::array<std::optional<Turns>, 2> turns; // of global and of local layers, made when needed
-    tensor::Offsets offsets;                   // of the documents; empty when decoding
+    std::vector<std::int64_t> positions; // of the tokens
+    std::array<Turns, 2>
+        turns;               // [T, rotaryDim / 2] of global and of local layers, made when needed
+    tensor::Offsets offsets; // of the documents; empty when decoding
     KvCache* cache = nullptr;
     std::span<const std::int64_t> slots;
     bool decoding = false;
@@ -40,11 +32,13 @@ struct Decoder::Heads
 namespace {
 
 /// Angles in float32, as the reference computes them whatever the model's dtype.
-Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions, c10::Device device)
+FusedDecoder::Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions,
+                             c10::Device device)
 {
     const auto count = static_cast<std::int64_t>(positions.size());
     const auto half = static_cast<std::int64_t>(rotary.inverse.size());
-    Turns turns{at::empty({count, half}, at::kFloat), at::empty({count, half}, at::kFloat)};
+    FusedDecoder::Turns turns{at::empty({count, half}, at::kFloat),
+                              at::empty({count, half}, at::kFloat)};
     float *c = turns.cosine.data_ptr<float>(), *s = turns.sine.data_ptr<float>();
     const auto multiplier = static_cast<float>(rotary.multiplier);
     for (std::int64_t t = 0; t < count; ++t) {
@@ -91,26 +85,31 @@ Decoder::Heads Decoder::project(const Block& block, const Tensor& x, const Pass&
     return heads;
 }
 
+const Decoder::Turns& Decoder::turnsOf(bool local, Pass& pass) const
+{
+    auto& turns = pass.turns[local ? 1 : 0];
+    if (!turns.cosine.defined()) {
+        std::int64_t longest = 0;
+        for (const auto position : pass.positions)
+            longest = std::max(longest, position + 1);
+        turns = turnsFor(rotaryFor(config, local, longest), pass.positions, device());
+    }
+    return turns;
+}
+
 void Decoder::turn(Heads& heads, const LayerConfig& layer, Pass& pass) const
 {
     if (config.rotaryDim == 0 || !layer.rotary)
         return;
-    auto& turns = pass.turns[layer.local ? 1 : 0];
-    if (!turns) {
-        std::int64_t longest = 0;
-        for (const auto position : pass.positions)
-            longest = std::max(longest, position + 1);
-        turns = turnsFor(rotaryFor(config, layer.local, longest), pass.positions, device());
-    }
+    const auto& turns = turnsOf(layer.local, pass);
     for (auto* x : {&heads.q, &heads.k}) {
         if (config.rotaryDim == config.headDim) {
-            *x = tensor::rope(*x, turns->cosine, turns->sine);
+            *x = tensor::rope(*x, turns.cosine, turns.sine);
             continue;
         }
         const auto parts =
             x->split_with_sizes({config.rotaryDim, config.headDim - config.rotaryDim}, -1);
-        *x = at::cat({tensor::rope(parts[0].contiguous(), turns->cosine, turns->sine), parts[1]},
-                     -1);
+        *x = at::cat({tensor::rope(parts[0].contiguous(), turns.cosine, turns.sine), parts[1]}, -1);
     }
 }
 
@@ -182,10 +181,9 @@ Tensor Decoder::inner(const Block& block, const Tensor& x, const PassContext& pa
     return block.experts.empty() ? feedForward(config, block, x, pass) : mixture(block, x, pass);
 }
 
-Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
-                    Pass& pass)
+Tensor Decoder::embed(const std::vector<std::int64_t>& ids,
+                      const std::vector<std::int64_t>& places) const
 {
-    pass.positions = places;
     // The row of the padding token gets no gradient as an input, as in the reference.
     const auto padding = config.padId && *config.padId < config.vocab ? *config.padId : -1;
     auto h = at::embedding(embedding, indexOf(ids, device()), padding); // [T, hidden]
@@ -193,6 +191,25 @@ Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std:
         h = h * config.embeddingScale;
     if (config.learnedPositions)
         h = h + at::embedding(positions, indexOf(places, device()));
+    return h;
+}
+
+/// The same as run(), in one pass written by hand.
+Tensor Decoder::runFused(const Tensor& input, const PackedTokens& tokens, Pass& pass)
+{
+    pass.positions = tokens.positions;
+    for (const auto& layer : config.layer) {
+        if (config.rotaryDim != 0 && layer.rotary)
+            turnsOf(layer.local, pass);
+    }
+    return normed(config, finalNorm, m_fused.run(input, tokens, pass.context, pass.turns));
+}
+
+Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
+                    Pass& pass)
+{
+    pass.positions = places;
+    auto h = embed(ids, places);
     const auto add = [&](const Tensor& to, const Tensor& part) {
         return config.residualScale == 1 ? to + part : to + part * config.residualScale;
     };
@@ -209,6 +226,9 @@ Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std:
         h = add(h, normed(config, block.afterMlp,
                           inner(block, normed(config, block.mlpNorm, h), pass.context)));
     }
+    if (!pass.context.wanted.empty())
+        h = h.index_select(
+            0, indexOf({pass.context.wanted.begin(), pass.context.wanted.end()}, device()));
     return normed(config, finalNorm, h);
 }
 
@@ -217,6 +237,9 @@ Tensor Decoder::hidden(const PackedTokens& tokens, const PassContext& context)
     Pass pass;
     pass.context = context;
     pass.offsets = tokens.offsets;
+    if (const auto input = embed(tokens.ids, tokens.positions);
+        m_fused.takes(input, tokens, context))
+        return runFused(input, tokens, pass);
     return run(tokens.ids, tokens.positions, pass);
 }
 

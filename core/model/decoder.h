@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/fused/fused_decoder.h"
 #include "model/language_model.h"
 
 namespace fettle::model {
@@ -24,14 +25,21 @@ public:
 private:
     struct Pass;
     struct Heads;
+    using Turns = FusedDecoder::Turns;
+    at::Tensor embed(const std::vector<std::int64_t>& ids,
+                     const std::vector<std::int64_t>& positions) const;
     at::Tensor run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& positions,
                    Pass& pass);
+    at::Tensor runFused(const at::Tensor& input, const PackedTokens& tokens, Pass& pass);
     Heads project(const Block& block, const at::Tensor& x, const Pass& pass) const;
+    const Turns& turnsOf(bool local, Pass& pass) const;
     void turn(Heads& heads, const LayerConfig& layer, Pass& pass) const;
     at::Tensor attention(const Block& block, std::size_t layer, const at::Tensor& x, Pass& pass);
     at::Tensor mixture(const Block& block, const at::Tensor& x, const PassContext& pass) const;
     /// The feed-forward part of either kind.
     at::Tensor inner(const Block& block, const at::Tensor& x, const PassContext& pass) const;
+
+    FusedDecoder m_fused{*this};
 };
 
 } // namespace fettle::model

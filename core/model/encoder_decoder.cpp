@@ -20,6 +20,12 @@ std::int64_t longestOf(const Offsets& offsets)
     return longest;
 }
 
+/// What each layer has of its own, or all have of one.
+const Tensor& ofLayer(const std::vector<Tensor>& all, std::size_t number)
+{
+    return all.size() == 1 ? all.front() : all[number];
+}
+
 /// What a document's first tokens are to the encoder and its others to the decoder.
 struct Parts
 {
@@ -48,11 +54,12 @@ Parts partsOf(const PackedTokens& tokens, std::int64_t startId)
 
 } // namespace
 
-/// Biases of the encoder's layers, made once for all of them.
+/// Biases of the encoder's layers, made once for all that share them.
 struct EncoderDecoder::Reading
 {
     Offsets offsets;
-    Tensor bias; // [heads, longest, longest], or [heads, block, 3 block] of local attention
+    std::vector<Tensor> biases; // [heads, longest, longest], or [heads, block, 3 block] of local
+                                // attention; of each layer, or one for all
     struct Globals
     {
         Tensor blockOf; // [length] the global token of each token
@@ -80,15 +87,15 @@ EncoderDecoder::Reading EncoderDecoder::prepare(const Offsets& offsets) const
     const auto bias = [&](const Tensor& table, const Tensor& distances) {
         return relativeBias(table, distances, config.relative, /*bothDirections=*/true);
     };
-    if (config.encoder.localRadius == 0) {
-        const auto longest = longestOf(offsets);
-        reading.bias = bias(reader.relativeBias, distancesBetween(longest, longest, 0, device()));
-        return reading;
-    }
-    const auto block = config.encoder.localRadius + 1;
-    // The block in the middle is the query's own.
-    reading.bias = bias(reader.relativeBias, distancesBetween(block, 3 * block, block, device()));
-    for (std::size_t d = 0; config.encoder.globalBlock > 0 && d + 1 < offsets.size(); ++d) {
+    const auto longest = longestOf(offsets), block = config.encoder.localRadius + 1;
+    const bool local = config.encoder.localRadius > 0;
+    // Of local attention the block in the middle is the query's own.
+    const auto distances = local ? distancesBetween(block, 3 * block, block, device())
+                                 : distancesBetween(longest, longest, 0, device());
+    for (const auto& table : reader.relativeBias)
+        reading.biases.push_back(bias(table, distances));
+    for (std::size_t d = 0; local && config.encoder.globalBlock > 0 && d + 1 < offsets.size();
+         ++d) {
         const auto length = offsets[d + 1] - offsets[d];
         const auto count = length / config.encoder.globalBlock;
         auto& globals = reading.globals.emplace_back();
@@ -104,16 +111,18 @@ EncoderDecoder::Reading EncoderDecoder::prepare(const Offsets& offsets) const
     return reading;
 }
 
-Tensor EncoderDecoder::read(const Block& block, const Tensor& x, const Reading& reading,
+Tensor EncoderDecoder::read(std::size_t number, const Tensor& x, const Reading& reading,
                             const PassContext& pass) const
 {
+    const auto& block = reader.blocks[number];
+    const auto& bias = ofLayer(reading.biases, number);
     const auto q = inHeads(block.q, x, pass), k = inHeads(block.k, x, pass),
                v = inHeads(block.v, x, pass);
     const auto scale = config.scaleOfLayer(0);
     const auto& offsets = reading.offsets;
     if (config.encoder.localRadius == 0)
-        return out(block.o,
-                   tensor::documentAttention(q, k, v, offsets, offsets, scale, reading.bias), pass);
+        return out(block.o, tensor::documentAttention(q, k, v, offsets, offsets, scale, bias),
+                   pass);
     std::vector<Tensor> parts;
     for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
         const auto own = [&](const Tensor& all) {
@@ -127,8 +136,8 @@ Tensor EncoderDecoder::read(const Block& block, const Tensor& x, const Reading& 
             const auto tokens = normed(config, block.globalNorm, sums);
             side = {inHeads(block.k, tokens, pass), inHeads(block.v, tokens, pass), globals.bias};
         }
-        parts.push_back(tensor::localAttention(
-            own(q), own(k), own(v), config.encoder.localRadius + 1, reading.bias, side, scale));
+        parts.push_back(tensor::localAttention(own(q), own(k), own(v),
+                                               config.encoder.localRadius + 1, bias, side, scale));
     }
     return out(block.o, at::cat(parts), pass);
 }
@@ -138,8 +147,9 @@ Tensor EncoderDecoder::encode(const std::vector<std::int64_t>& ids, const Offset
 {
     const auto reading = prepare(offsets);
     auto h = at::embedding(embedding, indexOf(ids, device())); // [S, hidden]
-    for (const auto& block : reader.blocks) {
-        h = h + read(block, normed(config, block.attentionNorm, h), reading, pass);
+    for (std::size_t number = 0; number < reader.blocks.size(); ++number) {
+        const auto& block = reader.blocks[number];
+        h = h + read(number, normed(config, block.attentionNorm, h), reading, pass);
         h = h + feedForward(config, block, normed(config, block.mlpNorm, h), pass);
     }
     return normed(config, reader.finalNorm, h);
@@ -152,14 +162,18 @@ Tensor EncoderDecoder::write(const std::vector<std::int64_t>& ids, const Offsets
     const auto scale = config.scaleOfLayer(0);
     const auto longest = longestOf(offsets);
     const auto distances = distancesBetween(longest, longest, 0, device());
-    const auto bias = relativeBias(writer.relativeBias, distances, config.relative, false)
-                          .masked_fill(distances.gt(0), -std::numeric_limits<double>::infinity());
+    std::vector<Tensor> biases;
+    for (const auto& table : writer.relativeBias)
+        biases.push_back(
+            relativeBias(table, distances, config.relative, false)
+                .masked_fill(distances.gt(0), -std::numeric_limits<double>::infinity()));
     auto h = at::embedding(embedding, indexOf(ids, device())); // [T, hidden]
-    for (const auto& block : writer.blocks) {
+    for (std::size_t number = 0; number < writer.blocks.size(); ++number) {
+        const auto& block = writer.blocks[number];
         auto x = normed(config, block.attentionNorm, h);
-        auto mixed =
-            tensor::documentAttention(inHeads(block.q, x, pass), inHeads(block.k, x, pass),
-                                      inHeads(block.v, x, pass), offsets, offsets, scale, bias);
+        auto mixed = tensor::documentAttention(inHeads(block.q, x, pass), inHeads(block.k, x, pass),
+                                               inHeads(block.v, x, pass), offsets, offsets, scale,
+                                               ofLayer(biases, number));
         h = h + out(block.o, mixed, pass);
         x = normed(config, block.crossNorm, h);
         mixed = tensor::documentAttention(
@@ -177,9 +191,14 @@ Tensor EncoderDecoder::hidden(const PackedTokens& tokens, const PassContext& pas
     const auto memory = encode(parts.read, parts.readOffsets, pass);
     auto all = at::zeros({tokens.size(), config.hidden}, memory.options());
     if (parts.write.empty())
-        return all;
+        return pass.wanted.empty()
+                   ? all
+                   : all.narrow(0, 0, static_cast<std::int64_t>(pass.wanted.size()));
     const auto states = write(parts.write, parts.writeOffsets, memory, parts.readOffsets, pass);
-    return all.index_copy(0, indexOf(parts.rows, device()), states);
+    all = all.index_copy(0, indexOf(parts.rows, device()), states);
+    if (pass.wanted.empty())
+        return all;
+    return all.index_select(0, indexOf({pass.wanted.begin(), pass.wanted.end()}, device()));
 }
 
 Tensor EncoderDecoder::prefill(const PackedTokens& tokens, KvCache& cache,
@@ -210,10 +229,10 @@ Tensor EncoderDecoder::prefill(const PackedTokens& tokens, KvCache& cache,
 }
 
 /// One layer for one new token of each slot: h [slots, hidden] -> [slots, hidden]; biases [heads,
-/// 1, filled + 1] for each slot.
+/// 1, filled + 1] for each slot, of each layer or one for all.
 Tensor EncoderDecoder::decodeLayer(std::size_t number, const Tensor& h, KvCache& cache,
                                    std::span<const std::int64_t> slots,
-                                   const std::vector<Tensor>& biases) const
+                                   const std::vector<std::vector<Tensor>>& biases) const
 {
     const auto& block = writer.blocks[number];
     const auto scale = config.scaleOfLayer(0);
@@ -228,7 +247,8 @@ Tensor EncoderDecoder::decodeLayer(std::size_t number, const Tensor& h, KvCache&
         keys[filled].copy_(k[row]);
         values[filled].copy_(v[row]);
         own.push_back(tensor::attend(q.narrow(0, row, 1), keys.narrow(0, 0, filled + 1),
-                                     values.narrow(0, 0, filled + 1), scale, biases[i]));
+                                     values.narrow(0, 0, filled + 1), scale,
+                                     ofLayer(biases[i], number)));
     }
     auto state = h + out(block.o, at::cat(own), {});
     x = normed(config, block.crossNorm, state);
@@ -248,12 +268,13 @@ Tensor EncoderDecoder::decode(std::span<const std::int64_t> ids, KvCache& cache,
 {
     const at::NoGradGuard noGrad;
     auto h = at::embedding(embedding, indexOf({ids.begin(), ids.end()}, device()));
-    std::vector<Tensor> biases;
+    std::vector<std::vector<Tensor>> biases;
     for (const auto slot : slots) {
         const auto filled = cache.lengths[static_cast<std::size_t>(slot)];
-        biases.push_back(relativeBias(writer.relativeBias,
-                                      distancesBetween(1, filled + 1, filled, device()),
-                                      config.relative, false));
+        const auto distances = distancesBetween(1, filled + 1, filled, device());
+        auto& ofSlot = biases.emplace_back();
+        for (const auto& table : writer.relativeBias)
+            ofSlot.push_back(relativeBias(table, distances, config.relative, false));
     }
     for (std::size_t number = 0; number < writer.blocks.size(); ++number)
         h = decodeLayer(number, h, cache, slots, biases);
@@ -287,7 +308,9 @@ std::vector<NamedTensor> EncoderDecoder::parameters()
     list.table(config.names.embedding, embedding);
     for (auto* stack : {&reader, &writer}) {
         const auto& names = stack == &reader ? config.names : config.writer.names;
-        list.table(names.inLayer(0, names.relativeBias), stack->relativeBias);
+        for (std::size_t layer = 0; layer < stack->relativeBias.size(); ++layer)
+            list.table(names.inLayer(static_cast<std::int64_t>(layer), names.relativeBias),
+                       stack->relativeBias[layer]);
         list.table(names.inLayer(0, names.globalBias), stack->globalBias);
         for (auto& block : stack->blocks)
             list.block(block);

@@ -4,8 +4,8 @@
 
 namespace fettle::model {
 
-/// A model of the encoder-decoder kind with relative positions (t5, longt5): reads a text in both
-/// directions, then writes another while looking at what it read.
+/// A model of the encoder-decoder kind with relative positions (t5, umt5, longt5): reads a text in
+/// both directions, then writes another while looking at what it read.
 class EncoderDecoder final : public LanguageModel
 {
 public:
@@ -13,8 +13,8 @@ public:
     {
         std::vector<Block> blocks;
         Norm finalNorm;
-        at::Tensor relativeBias; ///< [buckets, heads], of the first layer and used by all
-        at::Tensor globalBias;   ///< [buckets, heads], of stacks with global tokens
+        std::vector<at::Tensor> relativeBias; ///< [buckets, heads] of each layer, or one for all
+        at::Tensor globalBias;                ///< [buckets, heads], of stacks with global tokens
     };
     Stack reader, writer;
 
@@ -38,14 +38,14 @@ private:
     at::Tensor inHeads(const LinearSite& site, const at::Tensor& x, const PassContext& pass) const;
     at::Tensor out(const LinearSite& site, const at::Tensor& mixed, const PassContext& pass) const;
     Reading prepare(const tensor::Offsets& offsets) const;
-    at::Tensor read(const Block& block, const at::Tensor& x, const Reading& reading,
+    at::Tensor read(std::size_t number, const at::Tensor& x, const Reading& reading,
                     const PassContext& pass) const;
     at::Tensor write(const std::vector<std::int64_t>& ids, const tensor::Offsets& offsets,
                      const at::Tensor& memory, const tensor::Offsets& sourceOffsets,
                      const PassContext& pass) const;
     at::Tensor decodeLayer(std::size_t number, const at::Tensor& h, KvCache& cache,
                            std::span<const std::int64_t> slots,
-                           const std::vector<at::Tensor>& biases) const;
+                           const std::vector<std::vector<at::Tensor>>& biases) const;
 };
 
 } // namespace fettle::model

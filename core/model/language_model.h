@@ -60,7 +60,8 @@ public:
 class LanguageModel : public Model
 {
 public:
-    /// All tokens at once, documents kept apart. -> states after the last norm [T, hidden]; the one
+    /// All tokens at once, documents kept apart. -> states after the last norm [T, hidden], or those
+    /// of pass.wanted [wanted, hidden]; the one
     /// of token t - 1 foretells token t. Of an encoder-decoder only those that foretell a token
     /// that it writes have a meaning.
     virtual at::Tensor hidden(const PackedTokens& tokens, const PassContext& pass = {}) = 0;

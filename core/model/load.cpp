@@ -64,7 +64,8 @@ private:
     const ModelFiles& m_files;
     c10::Device m_device;
     at::ScalarType m_dtype;
-    std::map<std::string, std::shared_ptr<const MappedFile>> m_mappings; ///< by the name in the files
+    std::map<std::string, std::shared_ptr<const MappedFile>>
+        m_mappings; ///< by the name in the files
     std::optional<Error> m_error;
     std::uint64_t m_nextSite = 0;
 };
@@ -275,7 +276,8 @@ Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& fil
     const auto fill = [&](EncoderDecoder::Stack& stack, const WeightNames& names,
                           std::int64_t layers) {
         loader.fill(stack.blocks, stack.finalNorm, names, layers);
-        stack.relativeBias = loader.table(names.inLayer(0, names.relativeBias));
+        for (std::int64_t layer = 0; layer < config.relative.tablesIn(layers); ++layer)
+            stack.relativeBias.push_back(loader.table(names.inLayer(layer, names.relativeBias)));
         stack.globalBias = loader.table(names.inLayer(0, names.globalBias));
     };
     fill(model->reader, config.names, config.layers);

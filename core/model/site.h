@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +19,18 @@ struct PassContext
     std::uint64_t draw = 0;        ///< differs for every micro-batch of a run
     /// When set, each layer with experts adds its router's logits [T, experts].
     std::vector<at::Tensor>* routerLogits = nullptr;
+    /// Rows of T whose last states are asked for, in the order of the result; empty: all.
+    std::span<const std::int64_t> wanted = {};
 };
 
 class LinearSite;
+
+/// A term of the form scale (dropout(x) a^T) b^T with a [rank, in] and b [out, rank].
+struct LowRank
+{
+    at::Tensor a, b;
+    double scale = 1, dropout = 0;
+};
 
 /// A small part that acts at a linear site: low-rank updates, scalings, sparse deltas. Terms are added
 /// to the untouched base output, so a term that is zero leaves every bit as it was.
@@ -31,6 +42,8 @@ public:
     virtual at::Tensor forward(const LinearSite& site, const at::Tensor& x, const PassContext& pass) const = 0;
     /// The change of the weight [out, in] in float32 that this term stands for.
     virtual at::Tensor deltaWeight() const = 0;
+    /// For terms that are nothing but a low-rank update: what the fused pass computes by itself.
+    virtual std::optional<LowRank> lowRank() const { return {}; }
 };
 
 /// The only linear layer that models use, and a place where methods act: y = x W^T + b.

@@ -56,8 +56,10 @@ public:
         const auto& experts = model.config.experts;
         if (pass.training && experts.balance > 0)
             pass.routerLogits = &routed;
-        const auto hidden = model.hidden(batch.tokens, pass); // [T, hidden]
-        const auto picked = hidden.index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
+        pass.wanted = rows;
+        // [rows, hidden]; a batch without targets still runs, for its zero gradient.
+        const auto hidden = model.hidden(batch.tokens, pass);
+        const auto picked = rows.empty() ? hidden.narrow(0, 0, 0) : hidden;
         tensor::HeadLossInfo info;
         Loss loss;
         loss.value = model.loss(picked, labels, 1.0 / window.at("tokens"), info);

@@ -115,7 +115,8 @@ struct SiluGateFunction : Function<SiluGateFunction>
         const float* up = saved[1].const_data_ptr<float>();
         float *dgp = dGate.data_ptr<float>(), *dup = dUp.data_ptr<float>();
         at::parallel_for(0, dh.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from, to - from);
+            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from, nullptr,
+                                          to - from);
         });
         return {dGate, dUp};
     }

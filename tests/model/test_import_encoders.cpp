@@ -103,7 +103,7 @@ void TestImportEncoders::bertFamilies()
                     {"n_layers", 2},
                     {"n_heads", 4}}));
     QCOMPARE(std::string(nearestFamily("deberta")), std::string("roberta"));
-    QCOMPARE(std::string(nearestFamily("umt5")), std::string("mt5"));
+    QCOMPARE(std::string(nearestFamily("byt5")), std::string("t5"));
 }
 
 void TestImportEncoders::positionsOfRoberta()
@@ -129,6 +129,9 @@ void TestImportEncoders::t5Families()
     QCOMPARE(gated.writer.layers, 3);
     QCOMPARE(parsed(t5(), R"({"feed_forward_proj":"gated-silu"})").value().activation,
              std::string("silu"));
+    const auto umt5 = parsed(t5(), R"({"model_type":"umt5"})").value();
+    QVERIFY(umt5.gated() && umt5.relative.inEachLayer && umt5.logitScale == 0.25);
+    QVERIFY(parsed(t5(), R"({"model_type":"umt5","tie_word_embeddings":false})")->logitScale == 1);
     const auto mt5 = parsed(t5(), R"({"model_type":"mt5"})").value();
     QVERIFY(mt5.gated() && mt5.logitScale == 1);
     const auto global =
@@ -182,6 +185,10 @@ void TestImportEncoders::refuses_data()
         "'decoder_start_token_id'");
     row("attention of longt5", R"({"model_type":"longt5","encoder_attention_type":"sparse"})",
         "transient-global");
+    row("a reading half", R"({"model_type":"t5","architectures":["T5EncoderModel"]})",
+        "only the reading half");
+    row("a reading half of umt5", R"({"model_type":"umt5","architectures":["UMT5EncoderModel"]})",
+        "only the reading half");
     row("radius", R"({"model_type":"longt5","local_radius":0})", "'local_radius'");
 }
 

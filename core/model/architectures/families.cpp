@@ -33,6 +33,7 @@ constexpr Family kFamilies[] = {
     {"distilbert", readDistilbert},
     {"t5", readT5},
     {"mt5", readMt5},
+    {"umt5", readUmt5},
     {"longt5", readLongt5},
 };
 

@@ -81,6 +81,7 @@ void readRoberta(ConfigReader& reader, ModelConfig& config);
 void readDistilbert(ConfigReader& reader, ModelConfig& config);
 void readT5(ConfigReader& reader, ModelConfig& config);
 void readMt5(ConfigReader& reader, ModelConfig& config);
+void readUmt5(ConfigReader& reader, ModelConfig& config);
 void readLongt5(ConfigReader& reader, ModelConfig& config);
 
 } // namespace fettle::model

@@ -1,6 +1,6 @@
+#include "base/text.h"
 #include "model/architectures/family.h"
 
-#include "base/text.h"
 #include <cmath>
 #include <fmt/format.h>
 
@@ -42,10 +42,25 @@ WeightNames stackNames(const std::string& stack, const std::string& attention, i
     return names;
 }
 
+/// Files with the reading half alone say so by their class.
+void refuseHalves(ConfigReader& reader)
+{
+    const auto list = reader.object().find("architectures");
+    if (list == reader.object().end() || !list->is_array() || list->empty() ||
+        !list->front().is_string())
+        return;
+    if (list->front().get<std::string>().ends_with("EncoderModel"))
+        reader.refuse("the files hold only the reading half of an encoder-decoder, which cannot "
+                      "write",
+                      ErrorCode::Unsupported,
+                      "Choose the whole model, whose class ends in ForConditionalGeneration");
+}
+
 void readCommon(ConfigReader& reader, ModelConfig& config, const char* forward,
                 const std::string& attention, std::int64_t positions)
 {
     config.kind = ModelKind::EncoderDecoder;
+    refuseHalves(reader);
     readShape(reader, config,
               {.layers = "num_layers",
                .hidden = "d_model",
@@ -105,6 +120,14 @@ void readT5(ConfigReader& reader, ModelConfig& config)
 void readMt5(ConfigReader& reader, ModelConfig& config)
 {
     readCommon(reader, config, "gated-gelu", "SelfAttention", 1024);
+}
+
+/// umt5: as mt5 with numbers for the distances in each layer; scaled before the head as t5.
+void readUmt5(ConfigReader& reader, ModelConfig& config)
+{
+    readCommon(reader, config, "gated-gelu", "SelfAttention", 1024);
+    readHeadScale(reader, config);
+    config.relative.inEachLayer = true;
 }
 
 /// longt5: as t5; tokens of the encoder see their neighbourhood, and the sums of all blocks

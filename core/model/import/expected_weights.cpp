@@ -100,10 +100,10 @@ void WeightList::attention(std::int64_t number)
         norm(at(number, m_names.kNorm), whole ? keys : c.headDim);
     }
     linear(at(number, m_names.o), c.hidden, queries, c.outputBias);
-    if (number == 0) {
+    if (number == 0 || c.relative.inEachLayer)
         table(at(number, m_names.relativeBias), c.relative.buckets, c.heads);
+    if (number == 0)
         table(at(number, m_names.globalBias), c.relative.buckets, c.heads);
-    }
     norm(at(number, m_names.globalNorm), c.hidden);
 }
 

@@ -128,7 +128,7 @@ Result<const GgufFamily*> ggufFamilyFor(const ModelConfig& config, std::vector<s
     const auto* family = std::ranges::find(kFamilies, config.family, &GgufFamily::family);
     if (family == std::end(kFamilies))
         return unsupported(
-            fmt::format("there are no GGUF files of the family '{}': no program would run them",
+            fmt::format("models of the family '{}' are not written as GGUF files here",
                         config.family),
             "Write the model as a Hugging Face folder instead");
     if (auto fine = checkBiases(config, *family); !fine)

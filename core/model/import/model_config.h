@@ -120,6 +120,8 @@ struct RelativeConfig
 {
     std::int64_t buckets = 0; ///< 0: there are none
     std::int64_t maxDistance = 0;
+    bool inEachLayer = false; ///< each layer has its own numbers; else all take the first one's
+    std::int64_t tablesIn(std::int64_t layers) const { return inEachLayer ? layers : 1; }
 };
 
 /// The stack of an encoder-decoder that writes; its widths are those of the encoder.
@@ -136,7 +138,8 @@ struct ModelConfig
 {
     std::string family; ///< model_type as in the file: "llama", "qwen3"
     ModelKind kind = ModelKind::Decoder;
-    bool wrapped = false; ///< the language part of a model that reads pictures too; see storedNames()
+    bool wrapped =
+        false; ///< the language part of a model that reads pictures too; see storedNames()
     std::int64_t layers = 0, hidden = 0, intermediate = 0, heads = 0, kvHeads = 0, headDim = 0;
     std::int64_t vocab = 0, maxPositions = 0;
     double normEps = 1e-6, ropeTheta = 10000;

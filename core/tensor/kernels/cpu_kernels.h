@@ -13,7 +13,40 @@ struct AdamwStep
     float gradScale;        ///< multiplies the gradient (clipping)
 };
 
-/// Element-wise float32 kernels, serial over the range they are given; the callers cut ranges for
+/// Columns of a right side that lie together, see CpuKernels::packPanels.
+constexpr std::int64_t kPanel = 16;
+
+/// One product of a sum of products: a [m, k] with any strides, b in panels.
+struct GemmPart
+{
+    const float* a;
+    std::int64_t rowStride, colStride;
+    const float* b;           ///< [n / 16][k][16]
+    std::int64_t panelStride; ///< floats from one panel of b to the next
+    std::int64_t k;
+};
+
+/// Causal attention of one document: the queries of a group on the key/value head that they share.
+/// Rows of q and out lie qStride floats apart, the heads of the group headDim; those of k and v
+/// kvStride.
+struct AttentionHead
+{
+    const float *q, *k, *v;
+    float* out;
+    float* lse; ///< [group, lseStride]: log of the sum of exponentials of each query
+    std::int64_t qStride, kvStride, lseStride, length, headDim, group;
+    std::int64_t window; ///< a query sees keys less than so many places back; 0: all before it
+    float scale;
+};
+
+/// Laid out as q, k and v.
+struct AttentionGradients
+{
+    const float* dOut;
+    float *dq, *dk, *dv;
+};
+
+/// Float32 kernels, serial over the range they are given; the callers cut ranges for
 /// threads. Chosen once at start for the best instruction set of the machine.
 struct CpuKernels
 {
@@ -31,7 +64,8 @@ struct CpuKernels
                  std::int64_t heads, std::int64_t headDim, float sign);
     /// h = silu(gate) * up.
     void (*siluGate)(const float* gate, const float* up, float* h, std::int64_t n);
-    void (*siluGateBackward)(const float* dh, const float* gate, const float* up, float* dGate, float* dUp,
+    /// dGate and dUp may be gate and up themselves; h is made again unless null.
+    void (*siluGateBackward)(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, float* h,
                              std::int64_t n);
     /// Cross-entropy of one row; the logits are overwritten by (softmax - onehot) * scale. Gives the
     /// negative log-likelihood in nats; `best` becomes the index of the largest logit.
@@ -49,6 +83,17 @@ struct CpuKernels
     /// mask[i] = random word of (key, step, index) < threshold ? 0 : keepScale (Philox 4x32-10).
     void (*dropoutMask)(float* mask, std::int64_t begin, std::int64_t n, std::uint64_t step, std::uint32_t key0,
                         std::uint32_t key1, std::uint32_t threshold, float keepScale);
+    /// c [m, n] = sum of the products of the parts, added to c when `add`; rows of c lie cStride apart.
+    void (*gemm)(const GemmPart* parts, std::int64_t count, std::int64_t m, std::int64_t n, float* c,
+                 std::int64_t cStride, bool add);
+    /// x [k, n] with any strides, times `scale`, as panels [n / 16][k][16]; the last is filled with zeros.
+    void (*packPanels)(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t k, std::int64_t n,
+                       float scale, float* out, std::int64_t panelStride);
+    /// Floats of scratch that the two below need.
+    std::int64_t (*attentionScratch)(const AttentionHead& head);
+    /// Source: Dao et al. 2022, "FlashAttention", algorithms 1 and 2, over whole rows of scores.
+    void (*attention)(const AttentionHead& head, float* scratch);
+    void (*attentionBackward)(const AttentionHead& head, const AttentionGradients& gradients, float* scratch);
 };
 
 const CpuKernels& cpuKernels();

@@ -5,9 +5,11 @@
 #include "tensor/kernels/cpu_kernels.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace fettle::tensor {
 namespace FETTLE_KERNEL_NAMESPACE {
@@ -103,16 +105,27 @@ void siluGate(const float* gate, const float* up, float* h, I n)
         h[i] = gate[i] / (1.0f + fastExp(-gate[i])) * up[i];
 }
 
-void siluGateBackward(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, I n)
+template <bool WithProduct>
+void siluGateBackwardOf(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, float* h, I n)
 {
 #pragma omp simd
     for (I i = 0; i < n; ++i) {
-        const float g = gate[i];
+        const float g = gate[i], u = up[i];
         const float sigmoid = 1.0f / (1.0f + fastExp(-g));
         const float silu = g * sigmoid, d = dh[i];
+        if (WithProduct)
+            h[i] = silu * u;
         dUp[i] = d * silu;
-        dGate[i] = d * up[i] * (sigmoid + silu * (1.0f - sigmoid));
+        dGate[i] = d * u * (sigmoid + silu * (1.0f - sigmoid));
     }
+}
+
+void siluGateBackward(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, float* h, I n)
+{
+    if (h)
+        siluGateBackwardOf<true>(dh, gate, up, dGate, dUp, h, n);
+    else
+        siluGateBackwardOf<false>(dh, gate, up, dGate, dUp, nullptr, n);
 }
 
 inline float largest(const float* x, I n)
@@ -243,9 +256,14 @@ void dropoutMask(float* mask, I begin, I n, std::uint64_t step, std::uint32_t ke
     }
 }
 
+#include "tensor/kernels/gemm.inl"
+#include "tensor/kernels/attention_kernels.inl"
+
 extern const CpuKernels table;
-const CpuKernels table = {FETTLE_KERNEL_NAME, rmsNorm,      rmsNormBackward, rope,  siluGate,        siluGateBackward,
-                          lossRow,            nllRow,       sumOfSquares,    adamw, decodeAttention, dropoutMask};
+const CpuKernels table = {FETTLE_KERNEL_NAME, rmsNorm,         rmsNormBackward, rope,        siluGate,
+                          siluGateBackward,   lossRow,         nllRow,          sumOfSquares, adamw,
+                          decodeAttention,    dropoutMask,     gemm,            packPanels,  attentionScratch,
+                          attention,          attentionBackward};
 
 } // namespace FETTLE_KERNEL_NAMESPACE
 } // namespace fettle::tensor

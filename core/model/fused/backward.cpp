@@ -1,0 +1,327 @@
+#include "model/fused/stack.h"
+#include "tensor/parallel.h"
+
+#include <algorithm>
+
+namespace fettle::model::fused {
+
+using tensor::cpuKernels;
+using tensor::kPanel;
+
+namespace {
+
+Index blocksOf(Index rows) { return (rows + kRowBlock - 1) / kRowBlock; }
+
+/// Puts rows of x [rows, in] where the gradient of `linear` expects them: panels [in /
+/// 16][total][16].
+void keepInput(const Linear& linear, const float* x, Index rows, Index first, Index total,
+               const Masks& masks, AlignedBuffer& panels)
+{
+    if (!linear.trains())
+        return;
+    Scratch scratch;
+    if (linear.rank > 0 && linear.dropout > 0 && masks.rng) {
+        float* dropped = scratch.take(rows * linear.in);
+        drawMask(linear, masks, first, rows, dropped);
+        for (Index i = 0; i < rows * linear.in; ++i)
+            dropped[i] *= x[i];
+        x = dropped;
+    }
+    cpuKernels().packPanels(x, linear.in, 1, rows, linear.in, 1, panels.data() + first * kPanel,
+                            total * kPanel);
+}
+
+/// y = x * inverse * weight, as the norm gave it in the forward pass.
+void normAgain(const float* x, const float* inverse, const float* weight, float* y, Index rows,
+               Index dim)
+{
+    for (Index r = 0; r < rows; ++r) {
+        for (Index i = 0; i < dim; ++i)
+            y[r * dim + i] = x[r * dim + i] * inverse[r] * weight[i];
+    }
+}
+
+/// Adds the gradient of a norm's input to dx; its weight's goes to the block's row of `parts`.
+void normBackward(const NormWeight& norm, const float* dy, const float* x, const float* inverse,
+                  float* dx, AlignedBuffer& parts, Index first, Index rows, Index dim)
+{
+    Scratch scratch;
+    float* part = scratch.take(rows * dim);
+    float* weightGrad = norm.grad ? parts.data() + first / kRowBlock * dim : nullptr;
+    if (weightGrad)
+        std::fill_n(weightGrad, dim, 0.0f);
+    cpuKernels().rmsNormBackward(dy, x, norm.weight, inverse, part, weightGrad, rows, dim);
+    for (Index i = 0; i < rows * dim; ++i)
+        dx[i] += part[i];
+}
+
+bool dropsApart(const Linear& linear, const Masks& masks)
+{
+    return linear.rank > 0 && linear.dropout > 0 && masks.rng;
+}
+
+} // namespace
+
+void Stack::reserveBackward(const Request& request)
+{
+    const auto& shape = request.shape;
+    const auto tokens = request.tokens();
+    m_dOut.reserve(tokens * shape.hidden);
+    m_dMiddle.reserve(tokens * shape.hidden);
+    m_dHeads.reserve(tokens * shape.queries());
+    for (std::size_t i = 0; i < 2; ++i) {
+        m_dq[i].reserve(tokens * shape.queries());
+        m_dk[i].reserve(tokens * shape.keys());
+        m_dv[i].reserve(tokens * shape.keys());
+    }
+    if (!request.wanted.empty()) {
+        m_rowsMiddle.reserve(request.outputs() * shape.hidden);
+        m_rowsHeads.reserve(request.outputs() * shape.queries());
+    }
+    m_norm1Parts.reserve(blocksOf(tokens) * shape.hidden);
+    m_norm2Parts.reserve(blocksOf(tokens) * shape.hidden);
+    for (std::size_t number = 0; number < request.layers.size(); ++number) {
+        const auto& layer = request.layers[number];
+        for (int part = 0; part < kParts; ++part) {
+            const auto& l = linear(layer, part);
+            m_work[static_cast<std::size_t>(part)].reserveRows(l, tokens);
+            if (l.trains())
+                m_panels[static_cast<std::size_t>(part)].reserve((l.in + 15) / 16 * 16 * tokens);
+        }
+    }
+}
+
+/// From the gradient of what a layer gives (m_dOut, or of the wanted rows) back to that of the
+/// heads.
+void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kept, Index first,
+                           Index rows)
+{
+    const auto& layer = request.layers[number];
+    const auto& shape = request.shape;
+    const auto hidden = shape.hidden, wide = shape.intermediate;
+    const auto masks = request.masksBehind(number);
+    const bool compact = kept.heads != kept.mixed;
+    const float* dOut = m_dOut.data() + first * hidden;
+    float* dMiddle = (compact ? m_rowsMiddle : m_dMiddle).data() + first * hidden;
+    float* dHeads = (compact ? m_rowsHeads : m_dHeads).data() + first * shape.queries();
+    float *gate = kept.gate + first * wide, *up = kept.up + first * wide;
+    const float* middle = kept.middle + first * hidden;
+    Scratch scratch;
+    float *wideRows = scratch.take(rows * wide), *product = scratch.take(rows * wide);
+    float* normed = scratch.take(rows * hidden);
+    m_work[Down].backward(layer.down, dOut, rows, first, wideRows, false, masks);
+    cpuKernels().siluGateBackward(wideRows, gate, up, gate, up,
+                                  layer.down.trains() ? product : nullptr, rows * wide);
+    keepInput(layer.down, product, rows, first, kept.rows, masks, m_panels[Down]);
+    float* dNormed = wideRows; // its first part, no longer needed
+    m_work[Gate].backward(layer.gate, gate, rows, first, dNormed, false, masks);
+    m_work[Up].backward(layer.up, up, rows, first, dNormed, true, masks);
+    if (layer.gate.trains() || layer.up.trains()) {
+        normAgain(middle, kept.norm2 + first, layer.mlpNorm.weight, normed, rows, hidden);
+        keepInput(layer.gate, normed, rows, first, kept.rows, masks, m_panels[Gate]);
+        if (!layer.gate.trains() || dropsApart(layer.up, masks))
+            keepInput(layer.up, normed, rows, first, kept.rows, masks, m_panels[Up]);
+    }
+    std::copy_n(dOut, rows * hidden, dMiddle);
+    normBackward(layer.mlpNorm, dNormed, middle, kept.norm2 + first, dMiddle, m_norm2Parts, first,
+                 rows, hidden);
+    m_work[O].backward(layer.o, dMiddle, rows, first, dHeads, false, masks);
+    keepInput(layer.o, kept.heads + first * shape.queries(), rows, first, kept.rows, masks,
+              m_panels[O]);
+}
+
+/// Rows of the wanted tokens back to their places; the others get no gradient from above.
+void Stack::spreadLast(const Request& request, Kept& kept)
+{
+    if (kept.heads == kept.mixed)
+        return;
+    const auto& shape = request.shape;
+    std::fill_n(m_dMiddle.data(), request.tokens() * shape.hidden, 0.0f);
+    std::fill_n(m_dHeads.data(), request.tokens() * shape.queries(), 0.0f);
+    for (std::size_t i = 0; i < request.wanted.size(); ++i) { // a row may be wanted twice
+        const auto from = static_cast<Index>(i), to = request.wanted[i];
+        for (Index c = 0; c < shape.hidden; ++c)
+            m_dMiddle.data()[to * shape.hidden + c] += m_rowsMiddle.data()[from * shape.hidden + c];
+        for (Index c = 0; c < shape.queries(); ++c)
+            m_dHeads.data()[to * shape.queries() + c] +=
+                m_rowsHeads.data()[from * shape.queries() + c];
+    }
+}
+
+void Stack::attentionGradientTasks(const Request& request, std::size_t number, Kept& kept,
+                                   TaskList& tasks)
+{
+    const auto& layer = request.layers[number];
+    const auto shape = request.shape;
+    const auto group = shape.heads / shape.kvHeads, tokens = request.tokens();
+    const auto parity = number % 2;
+    for (std::size_t d = 0; d + 1 < request.offsets.size(); ++d) {
+        const auto begin = request.offsets[d], length = request.offsets[d + 1] - begin;
+        for (Index head = 0; length > 0 && head < shape.kvHeads; ++head) {
+            const auto atQuery = begin * shape.queries() + head * group * shape.headDim;
+            const auto atKey = begin * shape.keys() + head * shape.headDim;
+            const tensor::AttentionHead task{kept.q + atQuery,
+                                             kept.k + atKey,
+                                             kept.v + atKey,
+                                             kept.mixed + atQuery,
+                                             kept.lse + head * group * tokens + begin,
+                                             shape.queries(),
+                                             shape.keys(),
+                                             tokens,
+                                             length,
+                                             shape.headDim,
+                                             group,
+                                             layer.window,
+                                             layer.scale};
+            const tensor::AttentionGradients to{
+                m_dHeads.data() + atQuery, m_dq[parity].data() + atQuery,
+                m_dk[parity].data() + atKey, m_dv[parity].data() + atKey};
+            tasks.push_back([task, to] {
+                Scratch scratch;
+                cpuKernels().attentionBackward(task, to,
+                                               scratch.take(cpuKernels().attentionScratch(task)));
+            });
+        }
+    }
+}
+
+/// From the gradients of queries, keys and values back to that of what the layer read; a null dx
+/// says that nobody below needs it.
+void Stack::backFromHeads(const Request& request, std::size_t number, Kept& kept, float* dx,
+                          Index first, Index rows)
+{
+    const auto& layer = request.layers[number];
+    const auto& shape = request.shape;
+    const auto hidden = shape.hidden, tokens = request.tokens();
+    const auto& masks = request.masks;
+    const auto parity = number % 2;
+    float* dq = m_dq[parity].data() + first * shape.queries();
+    float* dk = m_dk[parity].data() + first * shape.keys();
+    const float *dv = m_dv[parity].data() + first * shape.keys(), *x = kept.x + first * hidden;
+    if (layer.cosine) {
+        const auto at = first * shape.headDim / 2;
+        cpuKernels().rope(dq, dq, layer.cosine + at, layer.sine + at, rows, shape.heads,
+                          shape.headDim, -1);
+        cpuKernels().rope(dk, dk, layer.cosine + at, layer.sine + at, rows, shape.kvHeads,
+                          shape.headDim, -1);
+    }
+    Scratch scratch;
+    float *normed = scratch.take(rows * hidden), *dNormed = scratch.take(rows * hidden);
+    float* through = dx || layer.attentionNorm.grad ? dNormed : nullptr;
+    m_work[Q].backward(layer.q, dq, rows, first, through, false, masks);
+    m_work[K].backward(layer.k, dk, rows, first, through, true, masks);
+    m_work[V].backward(layer.v, dv, rows, first, through, true, masks);
+    if (layer.q.trains() || layer.k.trains() || layer.v.trains()) {
+        normAgain(x, kept.norm1 + first, layer.attentionNorm.weight, normed, rows, hidden);
+        keepInput(layer.q, normed, rows, first, tokens, masks, m_panels[Q]);
+        if (!layer.q.trains() || dropsApart(layer.k, masks))
+            keepInput(layer.k, normed, rows, first, tokens, masks, m_panels[K]);
+        if ((!layer.q.trains() && !layer.k.trains()) || dropsApart(layer.v, masks))
+            keepInput(layer.v, normed, rows, first, tokens, masks, m_panels[V]);
+    }
+    if (!through)
+        return;
+    float* target = dx ? dx : normed; // nobody reads the latter
+    std::copy_n(m_dMiddle.data() + first * hidden, rows * hidden, target);
+    normBackward(layer.attentionNorm, dNormed, x, kept.norm1 + first, target, m_norm1Parts, first,
+                 rows, hidden);
+}
+
+void Stack::sumNorm(const AlignedBuffer& parts, float* grad, Index rows, Index dim) const
+{
+    for (Index block = 0; grad && block < blocksOf(rows); ++block) {
+        for (Index i = 0; i < dim; ++i)
+            grad[i] += parts.data()[block * dim + i];
+    }
+}
+
+/// Gradients of the projections out of the attention and of the feed-forward part.
+void Stack::outerGradients(const Request& request, std::size_t number, Kept& kept, TaskList& tasks)
+{
+    const auto& layer = request.layers[number];
+    const auto& masks = request.masks;
+    const bool compact = kept.heads != kept.mixed;
+    const auto rows = kept.rows;
+    const auto& upPanels =
+        !layer.gate.trains() || dropsApart(layer.up, masks) ? m_panels[Up] : m_panels[Gate];
+    const float* dMiddle = (compact ? m_rowsMiddle : m_dMiddle).data();
+    m_work[O].gradients(layer.o, m_panels[O].data(), dMiddle, kept.lowO, rows, tasks);
+    m_work[Gate].gradients(layer.gate, m_panels[Gate].data(), kept.gate, kept.lowGate, rows, tasks);
+    m_work[Up].gradients(layer.up, upPanels.data(), kept.up, kept.lowUp, rows, tasks);
+    m_work[Down].gradients(layer.down, m_panels[Down].data(), m_dOut.data(), kept.lowDown, rows,
+                           tasks);
+    tasks.push_back(
+        [=, this] { sumNorm(m_norm2Parts, layer.mlpNorm.grad, rows, request.shape.hidden); });
+}
+
+/// Gradients of the projections into the attention.
+void Stack::innerGradients(const Request& request, std::size_t number, Kept& kept, TaskList& tasks)
+{
+    const auto& layer = request.layers[number];
+    const auto& masks = request.masks;
+    const auto tokens = request.tokens();
+    const auto parity = number % 2;
+    const auto& ofK = !layer.q.trains() || dropsApart(layer.k, masks) ? m_panels[K] : m_panels[Q];
+    const auto& ofV = (!layer.q.trains() && !layer.k.trains()) || dropsApart(layer.v, masks)
+                          ? m_panels[V]
+                      : layer.q.trains() ? m_panels[Q]
+                                         : m_panels[K];
+    m_work[Q].gradients(layer.q, m_panels[Q].data(), m_dq[parity].data(), kept.lowQ, tokens, tasks);
+    m_work[K].gradients(layer.k, ofK.data(), m_dk[parity].data(), kept.lowK, tokens, tasks);
+    m_work[V].gradients(layer.v, ofV.data(), m_dv[parity].data(), kept.lowV, tokens, tasks);
+    tasks.push_back([=, this] {
+        sumNorm(m_norm1Parts, layer.attentionNorm.grad, tokens, request.shape.hidden);
+    });
+}
+
+void Stack::backward(const Request& request, Tape& tape, const float* dOutput, float* dInput)
+{
+    const auto& layers = request.layers;
+    const auto hidden = request.shape.hidden, tokens = request.tokens();
+    auto overRows = [](Index rows, const auto& task) {
+        tensor::parallelTasks(blocksOf(rows), [&](Index block) {
+            const auto first = block * kRowBlock;
+            task(first, std::min(kRowBlock, rows - first));
+        });
+    };
+    reserveBackward(request);
+    // Below the lowest layer that trains nobody asks for a gradient.
+    std::size_t lowest = 0;
+    while (!dInput && lowest + 1 < layers.size() && !layers[lowest].trains())
+        ++lowest;
+    auto number = layers.size() - 1;
+    TaskList tasks;
+    pack(layers[number], O, Down, true, tasks);
+    runTasks(tasks);
+    std::copy_n(dOutput, request.outputs() * hidden, m_dOut.data());
+    overRows(tape[number].rows, [&](Index first, Index rows) {
+        backFromOutput(request, number, tape[number], first, rows);
+    });
+    spreadLast(request, tape[number]);
+    for (;; --number) {
+        tasks.clear();
+        attentionGradientTasks(request, number, tape[number], tasks);
+        outerGradients(request, number, tape[number], tasks);
+        if (number + 1 < layers.size())
+            innerGradients(request, number + 1, tape[number + 1], tasks);
+        pack(layers[number], Q, V, true, tasks);
+        if (number > lowest)
+            pack(layers[number - 1], O, Down, true, tasks);
+        runTasks(tasks);
+        overRows(tokens, [&](Index first, Index rows) {
+            float* dx = number > lowest ? m_dOut.data() + first * hidden
+                        : dInput        ? dInput + first * hidden
+                                        : nullptr;
+            backFromHeads(request, number, tape[number], dx, first, rows);
+            if (number > lowest)
+                backFromOutput(request, number - 1, tape[number - 1], first, rows);
+        });
+        if (number == lowest)
+            break;
+    }
+    tasks.clear();
+    innerGradients(request, number, tape[number], tasks);
+    runTasks(tasks);
+}
+
+} // namespace fettle::model::fused

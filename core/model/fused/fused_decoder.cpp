@@ -1,0 +1,278 @@
+#include "model/fused/fused_decoder.h"
+
+#include "model/decoder.h"
+#include "model/fused/stack.h"
+#include "tensor/ops_detail.h"
+#include "tensor/torch_pch.h"
+
+#include <mutex>
+
+namespace fettle::model {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+/// Work buffers of the model and tapes that are not in use.
+struct FusedDecoder::State
+{
+    fused::Stack stack;
+    std::vector<std::unique_ptr<fused::Tape>> idle;
+    std::mutex mutex; ///< a graph may be released by another thread than the one that computes
+
+    std::unique_ptr<fused::Tape> take()
+    {
+        const std::lock_guard lock(mutex);
+        if (idle.empty())
+            return std::make_unique<fused::Tape>();
+        auto tape = std::move(idle.back());
+        idle.pop_back();
+        return tape;
+    }
+    void giveBack(std::unique_ptr<fused::Tape> tape)
+    {
+        const std::lock_guard lock(mutex);
+        if (tape && idle.empty()) // one is enough but for objectives that keep several graphs
+            idle.push_back(std::move(tape));
+    }
+};
+
+namespace {
+
+bool plain(const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; }
+
+const float* dataOf(const Tensor& t) { return t.defined() ? t.const_data_ptr<float>() : nullptr; }
+
+/// Where the gradient of a tensor is added up; null when it does not train.
+float* gradientOf(const Tensor& t)
+{
+    if (!t.defined() || !t.requires_grad())
+        return nullptr;
+    auto& grad = const_cast<Tensor&>(t).mutable_grad();
+    if (!grad.defined())
+        grad = at::zeros(t.sizes(), t.options().requires_grad(false));
+    else if (!grad.is_contiguous())
+        grad = grad.contiguous();
+    return grad.data_ptr<float>();
+}
+
+bool siteFits(const LinearSite& site)
+{
+    const auto& weight = site.weight;
+    if (!weight.defined() || !plain(weight) ||
+        (weight.requires_grad() && (site.transposed || !weight.is_contiguous())))
+        return false;
+    if (!site.term || !site.termEnabled)
+        return true;
+    const auto low = site.term->lowRank();
+    return low && plain(low->a) && plain(low->b) && low->a.is_contiguous() &&
+           low->b.is_contiguous() && !weight.requires_grad();
+}
+
+bool normFits(const Norm& norm)
+{
+    return norm.weight.defined() && !norm.bias.defined() && plain(norm.weight) &&
+           norm.weight.is_contiguous();
+}
+
+bool blockFits(const Block& b)
+{
+    for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
+        if (!siteFits(*site))
+            return false;
+    }
+    for (const auto* norm : {&b.afterAttention, &b.afterMlp, &b.qNorm, &b.kNorm}) {
+        if (norm->weight.defined())
+            return false;
+    }
+    return normFits(b.attentionNorm) && normFits(b.mlpNorm);
+}
+
+fused::Linear linearOf(const LinearSite& site)
+{
+    fused::Linear linear;
+    const auto matrix = site.matrix();
+    linear.out = matrix.size(0), linear.in = matrix.size(1);
+    linear.weight = dataOf(site.weight), linear.bias = dataOf(site.bias);
+    linear.rowStride = matrix.stride(0), linear.colStride = matrix.stride(1);
+    linear.site = site.index;
+    if (site.term && site.termEnabled) {
+        const auto low = *site.term->lowRank();
+        linear.rank = low.a.size(0);
+        linear.a = dataOf(low.a), linear.b = dataOf(low.b);
+        linear.scale = static_cast<float>(low.scale), linear.dropout = low.dropout;
+    }
+    return linear;
+}
+
+void addGradients(const LinearSite& site, fused::Linear& linear)
+{
+    linear.weightGrad = gradientOf(site.weight), linear.biasGrad = gradientOf(site.bias);
+    if (linear.rank > 0) {
+        const auto low = *site.term->lowRank();
+        linear.aGrad = gradientOf(low.a), linear.bGrad = gradientOf(low.b);
+    }
+}
+
+bool siteTrains(const LinearSite& site)
+{
+    if (site.weight.requires_grad() || (site.bias.defined() && site.bias.requires_grad()))
+        return true;
+    if (!site.term || !site.termEnabled)
+        return false;
+    const auto low = site.term->lowRank();
+    return low->a.requires_grad() || low->b.requires_grad();
+}
+
+bool blockTrains(const Block& b)
+{
+    for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
+        if (siteTrains(*site))
+            return true;
+    }
+    return b.attentionNorm.weight.requires_grad() || b.mlpNorm.weight.requires_grad();
+}
+
+/// One pass through the blocks, from its forward to its backward half.
+struct FusedPass : torch::CustomClassHolder
+{
+    fused::Request request;
+    Tensor input;
+    std::array<FusedDecoder::Turns, 2> turns;
+    std::unique_ptr<fused::Tape> tape;
+    std::vector<Tensor> kept; ///< norm weights that were made for this pass
+    std::function<void(FusedPass&, const float*, float*)> backward;
+    std::function<void(std::unique_ptr<fused::Tape>)> release;
+
+    ~FusedPass() override
+    {
+        if (release)
+            release(std::move(tape));
+    }
+};
+
+struct FusedFunction : Function<FusedFunction>
+{
+    /// `anchor` makes the result need a gradient when only weights train.
+    static Tensor forward(AutogradContext* ctx, const Tensor& input, const Tensor& anchor,
+                          const Tensor& output, const c10::intrusive_ptr<FusedPass>& pass)
+    {
+        (void)input, (void)anchor;
+        ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
+        ctx->set_materialize_grads(false);
+        return output;
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto pass =
+            c10::static_intrusive_pointer_cast<FusedPass>(ctx->saved_data["pass"].toCapsule());
+        if (!pass->tape)
+            throw std::logic_error("the fused pass goes backward once");
+        Tensor dInput;
+        if (ctx->needs_input_grad(0))
+            dInput = at::empty_like(pass->input);
+        if (grads[0].defined()) {
+            const auto dOutput = grads[0].contiguous();
+            pass->backward(*pass, dOutput.const_data_ptr<float>(),
+                           dInput.defined() ? dInput.data_ptr<float>() : nullptr);
+        } else if (dInput.defined()) {
+            dInput.zero_();
+        }
+        pass->release(std::move(pass->tape));
+        return {dInput, Tensor(), Tensor(), Tensor()};
+    }
+};
+
+} // namespace
+
+FusedDecoder::FusedDecoder(Decoder& decoder)
+    : m_state(std::make_shared<State>())
+    , m_decoder(decoder)
+{
+}
+FusedDecoder::~FusedDecoder() = default;
+
+bool FusedDecoder::takes(const Tensor& input, const PackedTokens& tokens,
+                         const PassContext& pass) const
+{
+    const auto& config = m_decoder.config;
+    if (!tensor::useKernels(input) || pass.routerLogits || tokens.size() == 0 ||
+        m_decoder.blocks.empty())
+        return false;
+    if (config.norm != NormKind::Rms || config.qkv != QkvForm::Apart ||
+        config.headNorm != HeadNorm::None || config.parallelBlock || config.residualScale != 1 ||
+        config.activation != "silu" || config.attentionSoftcap != 0 ||
+        (config.rotaryDim != 0 && config.rotaryDim != config.headDim))
+        return false;
+    return std::ranges::all_of(m_decoder.blocks, blockFits);
+}
+
+Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
+                         const PassContext& context, const std::array<Turns, 2>& turns)
+{
+    const auto& config = m_decoder.config;
+    auto pass = c10::make_intrusive<FusedPass>();
+    auto& request = pass->request;
+    pass->input = input.detach().contiguous();
+    pass->turns = turns;
+    request.shape = {config.hidden,
+                     config.heads,
+                     config.kvHeads,
+                     config.headDim,
+                     m_decoder.blocks[0].gate.matrix().size(0),
+                     static_cast<float>(config.normEps)};
+    request.input = dataOf(pass->input);
+    request.offsets = tokens.offsets;
+    request.wanted.assign(context.wanted.begin(), context.wanted.end());
+    if (context.training && context.dropout)
+        request.masks = {context.dropout, context.draw};
+    for (std::size_t number = 0; number < m_decoder.blocks.size(); ++number) {
+        const auto& block = m_decoder.blocks[number];
+        const auto& own = config.layer[number];
+        fused::Layer layer{linearOf(block.q),   linearOf(block.k),    linearOf(block.v),
+                           linearOf(block.o),   linearOf(block.gate), linearOf(block.up),
+                           linearOf(block.down)};
+        layer.attentionNorm.weight = dataOf(block.attentionNorm.weight);
+        layer.mlpNorm.weight = dataOf(block.mlpNorm.weight);
+        layer.scale = static_cast<float>(config.scaleOfLayer(static_cast<std::int64_t>(number)));
+        layer.window = own.window;
+        if (config.rotaryDim != 0 && own.rotary) {
+            layer.cosine = dataOf(turns[own.local ? 1 : 0].cosine);
+            layer.sine = dataOf(turns[own.local ? 1 : 0].sine);
+        }
+        request.layers.push_back(layer);
+    }
+    const bool trains =
+        at::GradMode::is_enabled() &&
+        (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, blockTrains));
+    pass->tape = m_state->take();
+    pass->tape->layOut(request, trains);
+    const auto state = m_state;
+    pass->release = [state](std::unique_ptr<fused::Tape> tape) {
+        state->giveBack(std::move(tape));
+    };
+    const Tensor output = at::empty({request.outputs(), config.hidden}, pass->input.options());
+    state->stack.forward(request, *pass->tape, output.data_ptr<float>());
+    if (!trains)
+        return output;
+    pass->backward = [this, state](FusedPass& own, const float* dOutput, float* dInput) {
+        for (std::size_t number = 0; number < own.request.layers.size(); ++number) {
+            const auto& block = m_decoder.blocks[number];
+            auto& layer = own.request.layers[number];
+            fused::Linear* linears[] = {&layer.q,    &layer.k,  &layer.v,   &layer.o,
+                                        &layer.gate, &layer.up, &layer.down};
+            const LinearSite* sites[] = {&block.q,    &block.k,  &block.v,   &block.o,
+                                         &block.gate, &block.up, &block.down};
+            for (std::size_t i = 0; i < std::size(sites); ++i)
+                addGradients(*sites[i], *linears[i]);
+            layer.attentionNorm.grad = gradientOf(block.attentionNorm.weight);
+            layer.mlpNorm.grad = gradientOf(block.mlpNorm.weight);
+        }
+        state->stack.backward(own.request, *own.tape, dOutput, dInput);
+    };
+    const auto anchor = at::empty({0}, at::TensorOptions().dtype(at::kFloat)).requires_grad_(true);
+    return FusedFunction::apply(input, anchor, output, pass);
+}
+
+} // namespace fettle::model

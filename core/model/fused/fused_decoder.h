@@ -1,0 +1,38 @@
+#pragma once
+
+#include "model/language_model.h"
+
+#include <memory>
+
+namespace fettle::model {
+
+class Decoder;
+
+/// The fast way through a decoder: its blocks as one node of the graph with a hand-written backward
+/// pass (fused/stack.h), in float32 on the processor. Gradients of the weights that train are added
+/// to their .grad at once; the graph only carries that of the input.
+class FusedDecoder
+{
+public:
+    explicit FusedDecoder(Decoder& decoder);
+    ~FusedDecoder();
+
+    /// True when this model, as its sites and terms are now, is one that the fused pass knows.
+    bool takes(const at::Tensor& input, const PackedTokens& tokens, const PassContext& pass) const;
+    /// Angles of the tokens of a pass, [T, headDim / 2]; undefined where no layer asks for them.
+    struct Turns
+    {
+        at::Tensor cosine, sine;
+    };
+    /// input [T, hidden] -> states before the last norm, [T or wanted, hidden]. `turns`: of the
+    /// global and of the local layers.
+    at::Tensor run(const at::Tensor& input, const PackedTokens& tokens, const PassContext& pass,
+                   const std::array<Turns, 2>& turns);
+
+private:
+    struct State;
+    std::shared_ptr<State> m_state;
+    Decoder& m_decoder;
+};
+
+} // namespace fettle::model

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "base/rng.h"
+#include "tensor/aligned_buffer.h"
+
+#include <array>
+#include <functional>
+#include <vector>
+
+namespace fettle::model::fused {
+
+using tensor::AlignedBuffer;
+using Index = std::int64_t;
+
+/// Rows that are taken through a layer together: their activations stay in the cache.
+constexpr Index kRowBlock = 144;
+
+/// Independent pieces of work that may run at the same time.
+using TaskList = std::vector<std::function<void()>>;
+void runTasks(const TaskList& tasks);
+
+/// One linear layer as the kernels see it: y = x W^T + bias + scale (dropped(x) A^T) B^T. Pointers
+/// into tensors of the model; those to gradients are null where nothing trains.
+struct Linear
+{
+    Index in = 0, out = 0;
+    const float *weight = nullptr,
+                *bias = nullptr; ///< W[o][i] = weight[o * rowStride + i * colStride]
+    Index rowStride = 0, colStride = 1;
+    Index rank = 0;                         ///< 0: no low-rank update
+    const float *a = nullptr, *b = nullptr; ///< [rank, in], [out, rank]
+    float scale = 1;
+    double dropout = 0;
+    std::uint64_t site = 0; ///< number of the site, for its random stream
+    float *weightGrad = nullptr, *biasGrad = nullptr, *aGrad = nullptr, *bGrad = nullptr;
+
+    Index rankPanels() const { return (rank + 15) / 16; }
+    bool trains() const { return weightGrad || biasGrad || aGrad; }
+};
+
+/// Which random masks a pass draws.
+struct Masks
+{
+    const Rng* rng = nullptr; ///< null: nothing is dropped
+    std::uint64_t draw = 0;
+    const Index* places = nullptr; ///< which token each row is; null: as they lie
+};
+
+/// The operands of one layer in the form that the matrix kernels read, made anew for each pass; the
+/// buffers are shared by the layers of a kind.
+class LinearWork
+{
+public:
+    /// Adds tasks that pack the operands of the forward (backward) direction.
+    void packForward(const Linear& linear, TaskList& tasks);
+    void packBackward(const Linear& linear, TaskList& tasks);
+
+    /// Rows x [rows, in] -> y [rows, out], added to y when `add`. `low` [rankPanels][lowRows][16]
+    /// keeps scale * dropped(x) A^T of rows from `first` on. After packForward.
+    void forward(const Linear& linear, const float* x, Index rows, Index first, float* y, bool add,
+                 float* low, Index lowRows, const Masks& masks) const;
+    /// dy [rows, out] -> dx [rows, in], added to when `add`; nothing is written to a null dx. Keeps
+    /// scale * dy B for the gradients. After packBackward.
+    void backward(const Linear& linear, const float* dy, Index rows, Index first, float* dx,
+                  bool add, const Masks& masks);
+    /// Room for the thin products of `rows` rows, before backward().
+    void reserveRows(const Linear& linear, Index rows);
+    /// Adds tasks that sum the gradients over `rows` rows. xPanels [in / 16][rows][16] is the input
+    /// (after dropout), dy [rows, out], low as forward() kept it.
+    void gradients(const Linear& linear, const float* xPanels, const float* dy, const float* low,
+                   Index rows, TaskList& tasks) const;
+
+private:
+    AlignedBuffer m_forward, m_backward; ///< W^T [out / 16][in][16]; W [in / 16][out][16]
+    AlignedBuffer m_toLow, m_fromLow; ///< scale A^T [rank / 16][in][16]; B^T [out / 16][rank][16]
+    AlignedBuffer m_backToLow,
+        m_backFromLow;   ///< scale B [rank / 16][out][16]; A [in / 16][rank][16]
+    AlignedBuffer m_low; ///< [rank / 16][rows][16] of the backward direction
+    Index m_rows = 0;
+};
+
+/// The mask of rows from `first` on, [rows, dim], for a layer's input.
+void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows, float* mask);
+
+/// Scratch floats of the running thread; each call gives further ones until the owner goes away.
+class Scratch
+{
+public:
+    Scratch();
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    float* take(Index count);
+
+private:
+    Index m_before;
+};
+
+} // namespace fettle::model::fused

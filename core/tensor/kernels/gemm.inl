@@ -1,0 +1,161 @@
+// Matrix products in float32 for one instruction set; included by cpu_kernels.inl.
+//
+// The right side is kept in panels of 16 columns, [columns / 16][k][16], the last one filled up with
+// zeros. A tile of kTileRows x 16 sums stays in registers over a stretch of k that keeps its piece of
+// the panel in the first-level cache. The left side is read where it lies when its rows run along k,
+// and is copied into tiles when they do not. Each sum runs over k in one order, whatever the number
+// of threads that share the rows or columns between them.
+
+#if defined(__AVX512F__)
+constexpr I kLanes = 16, kTileRows = 12;
+#elif defined(__AVX2__)
+constexpr I kLanes = 8, kTileRows = 6;
+#else
+constexpr I kLanes = 4, kTileRows = 2;
+#endif
+constexpr I kVectors = kPanel / kLanes;
+constexpr I kStretch = 320;  ///< of k at once: 20 kB of a panel
+constexpr I kCopiedRows = 96; ///< of a left side that is copied; a multiple of kTileRows
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef float VecAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+inline Vec loadVec(const float* p) { return *reinterpret_cast<const VecAnywhere*>(p); }
+inline void storeVec(float* p, Vec v) { *reinterpret_cast<VecAnywhere*>(p) = v; }
+
+/// c [Rows, 16] (+)= a [Rows, k] b [k, 16].
+template <int Rows>
+__attribute__((always_inline)) inline void tile(const float* a, I rowStride, I colStride, const float* b, I k,
+                                                float* c, I cStride, bool add)
+{
+    Vec sums[Rows][kVectors];
+    for (int r = 0; r < Rows; ++r) {
+        for (int j = 0; j < kVectors; ++j)
+            sums[r][j] = add ? loadVec(c + r * cStride + j * kLanes) : Vec{};
+    }
+#pragma GCC unroll 4
+    for (I p = 0; p < k; ++p) {
+        Vec right[kVectors];
+        for (int j = 0; j < kVectors; ++j)
+            right[j] = loadVec(b + p * kPanel + j * kLanes);
+        for (int r = 0; r < Rows; ++r) {
+            const float left = a[r * rowStride + p * colStride];
+            for (int j = 0; j < kVectors; ++j)
+                sums[r][j] += right[j] * left;
+        }
+    }
+    for (int r = 0; r < Rows; ++r) {
+        for (int j = 0; j < kVectors; ++j)
+            storeVec(c + r * cStride + j * kLanes, sums[r][j]);
+    }
+}
+
+/// The same for `columns` <= 16 columns of c.
+template <int Rows>
+void tileOf(const float* a, I rowStride, I colStride, const float* b, I k, float* c, I cStride, I columns, bool add)
+{
+    if (columns == kPanel) {
+        if (colStride == 1)
+            return tile<Rows>(a, rowStride, 1, b, k, c, cStride, add);
+        return tile<Rows>(a, rowStride, colStride, b, k, c, cStride, add);
+    }
+    float whole[Rows * kPanel];
+    for (int r = 0; add && r < Rows; ++r) {
+        for (I j = 0; j < kPanel; ++j)
+            whole[r * kPanel + j] = j < columns ? c[r * cStride + j] : 0.0f;
+    }
+    tile<Rows>(a, rowStride, colStride, b, k, whole, kPanel, add);
+    for (int r = 0; r < Rows; ++r) {
+        for (I j = 0; j < columns; ++j)
+            c[r * cStride + j] = whole[r * kPanel + j];
+    }
+}
+
+using TileFunction = void (*)(const float*, I, I, const float*, I, float*, I, I, bool);
+template <int... Rows>
+constexpr std::array<TileFunction, sizeof...(Rows)> tilesOf(std::integer_sequence<int, Rows...>)
+{
+    return {tileOf<Rows + 1>...};
+}
+constexpr auto kTiles = tilesOf(std::make_integer_sequence<int, static_cast<int>(kTileRows)>());
+
+/// A stretch of k for m rows and n columns.
+void stretch(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, I m, I n, float* c,
+             I cStride, bool add)
+{
+    for (I j = 0; j < n; j += kPanel) {
+        const float* panel = b + j / kPanel * panelStride;
+        const I columns = std::min(kPanel, n - j);
+        for (I i = 0; i < m; i += kTileRows) {
+            const I rows = std::min(kTileRows, m - i);
+            kTiles[static_cast<std::size_t>(rows - 1)](a + i * rowStride, rowStride, colStride, panel, k,
+                                                       c + i * cStride + j, cStride, columns, add);
+        }
+    }
+}
+
+/// The stretch for a left side whose rows do not run along k: tiles of it are copied first.
+void copiedStretch(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, I m, I n, float* c,
+                   I cStride, bool add)
+{
+    alignas(64) static thread_local float copy[kCopiedRows * kStretch];
+    for (I first = 0; first < m; first += kCopiedRows) {
+        const I some = std::min(kCopiedRows, m - first);
+        for (I i = 0; i < some; i += kTileRows) {
+            const I rows = std::min(kTileRows, some - i);
+            const float* from = a + (first + i) * rowStride;
+            float* to = copy + i * k;
+            for (I p = 0; p < k; ++p) {
+                for (I r = 0; r < rows; ++r)
+                    to[p * kTileRows + r] = from[r * rowStride + p * colStride];
+            }
+        }
+        for (I j = 0; j < n; j += kPanel) {
+            const float* panel = b + j / kPanel * panelStride;
+            const I columns = std::min(kPanel, n - j);
+            for (I i = 0; i < some; i += kTileRows) {
+                const I rows = std::min(kTileRows, some - i);
+                kTiles[static_cast<std::size_t>(rows - 1)](copy + i * k, 1, kTileRows, panel, k,
+                                                           c + (first + i) * cStride + j, cStride, columns, add);
+            }
+        }
+    }
+}
+
+void gemm(const GemmPart* parts, I count, I m, I n, float* c, I cStride, bool add)
+{
+    for (I s = 0; s < count; ++s) {
+        const GemmPart& part = parts[s];
+        const I stretches = (part.k + kStretch - 1) / kStretch;
+        for (I number = 0; number < stretches; ++number) {
+            const I from = part.k * number / stretches, k = part.k * (number + 1) / stretches - from;
+            const float *a = part.a + from * part.colStride, *b = part.b + from * kPanel;
+            const auto run = part.colStride == 1 ? stretch : copiedStretch;
+            run(a, part.rowStride, part.colStride, b, part.panelStride, k, m, n, c, cStride, add);
+            add = true;
+        }
+    }
+}
+
+void packPanels(const float* x, I rowStride, I colStride, I k, I n, float scale, float* out, I panelStride)
+{
+    for (I j = 0; j < n; j += kPanel) {
+        const I columns = std::min(kPanel, n - j);
+        const float* from = x + j * colStride;
+        float* to = out + j / kPanel * panelStride;
+        if (columns == kPanel && colStride == 1) {
+            for (I p = 0; p < k; ++p) {
+                for (I q = 0; q < kPanel; ++q)
+                    to[p * kPanel + q] = from[p * rowStride + q] * scale;
+            }
+            continue;
+        }
+        for (I p = 0; p < k; p += 16) { // small squares stay in the cache
+            const I end = std::min(k, p + 16);
+            for (I q = 0; q < kPanel; ++q) {
+                for (I row = p; row < end; ++row)
+                    to[row * kPanel + q] = q < columns ? from[row * rowStride + q * colStride] * scale : 0.0f;
+            }
+        }
+    }
+}

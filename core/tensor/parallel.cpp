@@ -1,0 +1,20 @@
+#include "tensor/parallel.h"
+
+#include "tensor/torch_pch.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace fettle::tensor {
+
+void parallelTasks(std::int64_t count, const std::function<void(std::int64_t)>& task)
+{
+    std::atomic<std::int64_t> next = 0;
+    const auto threads = std::min<std::int64_t>(count, at::get_num_threads());
+    at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) {
+        for (auto number = next++; number < count; number = next++)
+            task(number);
+    });
+}
+
+} // namespace fettle::tensor
