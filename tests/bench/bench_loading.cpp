@@ -1,36 +1,17 @@
 // Loads a model folder and makes one pass, as a run does before its first step; prints one line of
 // JSON.
 #include "model/load.h"
+#include "process_facts.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <string>
-#include <unistd.h>
 
 using namespace fettle;
-
-namespace {
-
-/// A line of /proc/self/status in bytes.
-std::uint64_t statusBytes(const char* key)
-{
-    std::FILE* file = std::fopen("/proc/self/status", "re");
-    char line[256];
-    unsigned long long kilobytes = 0;
-    while (file && std::fgets(line, sizeof(line), file)) {
-        if (std::strncmp(line, key, std::strlen(key)) == 0)
-            std::sscanf(line + std::strlen(key), ": %llu", &kilobytes);
-    }
-    if (file)
-        std::fclose(file);
-    return kilobytes * 1024;
-}
-
-} // namespace
+using bench::statusBytes;
 
 int main(int argc, char** argv)
 {
@@ -73,9 +54,11 @@ int main(int argc, char** argv)
     };
     std::printf(
         "{\"load\": %.4f, \"firstPass\": %.4f, \"weights\": %llu, \"before\": %llu, "
-        "\"extraLoading\": %.0f, \"extraPass\": %.0f, \"anonymous\": %llu, \"probe\": %.5f}\n",
+        "\"extraLoading\": %.0f, \"extraPass\": %.0f, \"anonymous\": %llu, \"peakBytes\": %llu, "
+        "\"probe\": %.5f}\n",
         loaded, passed, static_cast<unsigned long long>(weights),
         static_cast<unsigned long long>(before), extra(peakLoading), extra(statusBytes("VmHWM")),
-        static_cast<unsigned long long>(statusBytes("RssAnon")), logits[-1].max().item<double>());
+        static_cast<unsigned long long>(statusBytes("RssAnon")),
+        static_cast<unsigned long long>(statusBytes("VmHWM")), logits[-1].max().item<double>());
     return 0;
 }

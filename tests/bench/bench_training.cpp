@@ -1,90 +1,215 @@
-// Tokens per second of the training core on a real model: rows of equal length, every token taught,
-// no padding. Not a test; compare.py runs it in turn with a plain PyTorch loop.
+// The training loop of the program over rows from a file, step by step in the file's order; prints
+// one line of JSON. fettle_bench.py runs it in turn with the peers, which read the same file.
 
-#include "base/clock.h"
+#include "base/json.h"
 #include "methods/method.h"
 #include "model/load.h"
 #include "objectives/objective.h"
+#include "process_facts.h"
 #include "recipes/settings.h"
 #include "tensor/device.h"
 #include "tensor/kernels/cpu_kernels.h"
-#include "train/optimizers/adamw.h"
 #include "train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <torch/csrc/autograd/autograd.h>
 
 using namespace fettle;
 
+namespace {
+
+struct Options
+{
+    std::string model, ids, method = "lora";
+    std::int64_t steps = 3, micro = 0;
+    int threads = 0;
+};
+
+struct Steps
+{
+    std::vector<train::EncodedRow>
+        rows; ///< of all steps, in the order in which they are to be read
+    std::int64_t perStep = 0;
+    std::vector<double> tokens; ///< of each step
+};
+
+Steps readSteps(const Options& options)
+{
+    const auto file = readJsonFile(options.ids).value();
+    Steps out;
+    for (std::int64_t s = 0; s <= options.steps; ++s) {
+        const auto& step = file.at("steps").at(static_cast<std::size_t>(s));
+        double tokens = 0;
+        for (const auto& row : step) {
+            out.rows.push_back({static_cast<std::int64_t>(out.rows.size()),
+                                row.at("ids").get<std::vector<std::int32_t>>(),
+                                row.at("trained").get<std::vector<std::uint8_t>>()});
+            tokens += static_cast<double>(out.rows.back().ids.size());
+        }
+        out.perStep = static_cast<std::int64_t>(step.size());
+        out.tokens.push_back(tokens);
+    }
+    return out;
+}
+
+/// The rows put where the plan of a run looks for them, so that step s reads the rows of step s.
+std::vector<train::EncodedRow> laidOut(const Steps& steps, const train::TrainerSettings& settings)
+{
+    std::vector<train::EncodedRow> out(steps.rows.size());
+    const train::BatchPlan plan(std::vector<std::int64_t>(out.size(), 1), steps.perStep,
+                                settings.microBatchTokens, settings.seed);
+    std::size_t next = 0;
+    for (std::int64_t s = 0; s < plan.stepsPerPass(); ++s) {
+        for (const auto& bin : plan.window(s)) {
+            for (const auto index : bin)
+                out[index] = steps.rows[next++];
+        }
+    }
+    return out;
+}
+
+/// The first A of every low-rank pair, the same numbers as in peers/common.py.
+void setAdapterStart(const methods::Attached& attached)
+{
+    const at::NoGradGuard noGrad;
+    for (const auto& each : attached.trainable()) {
+        if (!each.name.ends_with("lora_A.weight"))
+            continue;
+        at::Tensor start = at::empty_like(each.value);
+        const double bound = 1 / std::sqrt(static_cast<double>(start.size(1)));
+        float* values = start.data_ptr<float>();
+        for (std::int64_t i = 0; i < start.numel(); ++i) {
+            auto x = static_cast<std::uint32_t>(i);
+            x = (x ^ x >> 16) * 0x7FEB352DU;
+            x = (x ^ x >> 15) * 0x846CA68BU;
+            x ^= x >> 16;
+            values[i] = static_cast<float>((x / 4294967296.0 * 2 - 1) * bound);
+        }
+        each.value.copy_(start);
+    }
+}
+
+ParamValues valuesFor(const Options& options)
+{
+    ParamValues values(recipes::trainingSettings());
+    values.set("method", options.method).value();
+    values.set("lora.rank", 16).value();
+    values.set("lora.alpha", 32.0).value();
+    values.set("lora.dropout", 0.0).value();
+    if (options.micro > 0)
+        values.set("training.microBatchTokens", options.micro).value();
+    return values;
+}
+
+train::TrainerSettings settingsFor(const ParamValues& values, const Options& options,
+                                   const Steps& steps)
+{
+    auto settings = train::TrainerSettings::from(values, 1);
+    settings.passes = 1, settings.maxSteps = 0, settings.batchSize = steps.perStep;
+    settings.learningRate = options.method == "lora" ? 1e-4 : 1e-5;
+    settings.schedule = "constant", settings.warmup = 0, settings.clipNorm = 1;
+    settings.optimizer = {0.9, 0.999, 1e-8, 0};
+    settings.earlyStop = settings.stopOnRise = false;
+    settings.checkEvery = settings.checkpointEvery = options.steps + 1000;
+    return settings;
+}
+
+/// Everything that was measured, as one line.
+struct Meter
+{
+    const Options& options;
+    const Steps& steps;
+    double firstStep = 0, processorAtFirst = 0;
+    std::vector<double> rates, losses, seconds;
+
+    void step(const jobs::StepDone& done)
+    {
+        if (losses.empty())
+            firstStep = bench::secondsSinceStart(), processorAtFirst = bench::processorSeconds();
+        else
+            rates.push_back(done.tokensPerSecond),
+                seconds.push_back(steps.tokens[losses.size()] / done.tokensPerSecond);
+        losses.push_back(done.loss);
+    }
+    void print() const
+    {
+        auto sorted = rates;
+        std::ranges::sort(sorted);
+        const auto n = sorted.size();
+        const double median = n == 0 ? 0 : (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+        const Json line = {{"program", "fettle"},
+                           {"method", options.method},
+                           {"kernels", tensor::cpuKernels().name},
+                           {"tokensPerSecond", median},
+                           {"perStep", rates},
+                           {"secondsPerStep", seconds},
+                           {"processorSeconds", bench::processorSeconds() - processorAtFirst},
+                           {"losses", losses},
+                           {"peakBytes", bench::statusBytes("VmHWM")},
+                           {"firstStepSeconds", firstStep},
+                           {"threads", at::get_num_threads()}};
+        std::printf("%s\n", line.dump().c_str());
+        std::fflush(stdout);
+    }
+};
+
+} // namespace
+
 int main(int argc, char** argv)
 {
-    CLI::App app{"Training speed of the core"};
-    std::string folder, method = "lora";
-    std::int64_t batch = 8, length = 512, steps = 3, micro = 2048;
-    app.add_option("--model", folder, "Hugging Face folder")->required();
-    app.add_option("--method", method, "lora or full");
-    app.add_option("--batch", batch, "rows per step");
-    app.add_option("--length", length, "tokens per row");
-    app.add_option("--steps", steps, "timed steps, after one that is not");
-    app.add_option("--micro", micro, "tokens in memory together");
+    CLI::App app{"Training speed of the program"};
+    Options options;
+    app.add_option("--model", options.model, "Hugging Face folder")->required();
+    app.add_option("--ids", options.ids, "file that make_ids.py wrote")->required();
+    app.add_option("--method", options.method, "lora or full");
+    app.add_option("--steps", options.steps, "timed steps, after one that is not");
+    app.add_option("--micro", options.micro, "tokens in memory together; 0: as a run has it");
+    app.add_option("--threads", options.threads, "0: all cores");
     CLI11_PARSE(app, argc, argv);
 
-    tensor::useComputeThreads(tensor::availableCores());
-    auto files = model::ModelFiles::open(folder).value();
+    tensor::useComputeThreads(options.threads > 0 ? options.threads : tensor::availableCores());
+    const auto files = model::ModelFiles::open(options.model).value();
     auto decoder = model::loadDecoder(files, c10::kCPU, at::kFloat).value();
-    ParamValues values(recipes::trainingSettings());
-    values.set("method", method).value();
-    values.set("lora.dropout", 0.0).value();
-    auto attached = methods::makeMethod(method)
+    const auto values = valuesFor(options);
+    auto attached = methods::makeMethod(options.method)
                         .value()
                         ->attach(*decoder, values, Rng(1, "adapter init"))
                         .value();
-    auto objective = objectives::makeObjective("sft").value();
-    train::Adamw optimizer(attached->trainable(), {});
-    const Rng tokens(7, "bench"), dropout(7, "dropout");
+    setAdapterStart(*attached);
+    const auto objective = objectives::makeObjective("sft").value();
+    const auto steps = readSteps(options);
+    const auto settings = settingsFor(values, options, steps);
 
-    const std::vector<std::int64_t> lengths(static_cast<std::size_t>(batch), length);
-    std::vector<double> seconds;
-    double last = 0;
-    for (std::int64_t step = 0; step <= steps; ++step) {
-        std::vector<objectives::Batch> window;
-        for (const auto& picked : train::packFirstFit(lengths, micro)) {
-            objectives::Batch rows;
-            for (const auto row : picked) {
-                std::vector<std::int32_t> ids;
-                for (std::int64_t t = 0; t < length; ++t)
-                    ids.push_back(static_cast<std::int32_t>(
-                        tokens.bits(static_cast<std::uint64_t>(step),
-                                    row * 100000 + static_cast<std::uint64_t>(t)) %
-                        static_cast<std::uint64_t>(decoder->config.vocab)));
-                rows.add(ids, std::vector<std::uint8_t>(ids.size(), 1),
-                         static_cast<std::int64_t>(row));
-            }
-            window.push_back(std::move(rows));
-        }
-        const Stopwatch watch;
-        const objectives::Totals totals = {{"tokens", static_cast<double>(batch * (length - 1))}};
-        double sum = 0;
-        for (const auto& rows : window) {
-            objectives::TrainContext context{*decoder, {true, &dropout, 0}};
-            auto loss = objective->compute(context, rows, totals);
-            loss.value.backward();
-            sum += loss.sum;
-        }
-        const double norm = optimizer.gradNorm();
-        optimizer.step(1e-5, std::min(1.0, 1.0 / (norm + 1e-6)));
-        last = sum / totals.at("tokens");
-        if (step > 0)
-            seconds.push_back(watch.seconds());
-    }
-    std::ranges::sort(seconds);
-    const double median = seconds[seconds.size() / 2];
-    std::printf("{\"program\": \"fettle\", \"method\": \"%s\", \"kernels\": \"%s\", "
-                "\"tokensPerSecond\": %.1f, \"secondsPerStep\": %.3f, \"loss\": %.4f}\n",
-                method.c_str(), std::string(tensor::cpuKernels().name).c_str(),
-                static_cast<double>(batch * length) / median, median, last);
-    return 0;
+    Meter meter{options, steps, 0, 0, {}, {}, {}};
+    jobs::JobContext context(std::make_shared<jobs::EventQueue>(), {});
+    train::Trainer trainer(
+        {*decoder,
+         *attached,
+         *objective,
+         laidOut(steps, settings),
+         {},
+         settings,
+         {},
+         "bench",
+         Json(),
+         [&](const jobs::Event& event) -> Result<void> {
+             if (const auto* done = std::get_if<jobs::StepDone>(&event)) {
+                 meter.step(*done);
+                 if (meter.losses.size() == steps.tokens.size()) {
+                     meter.print();
+                     std::_Exit(0); // what comes after the last step is saving, and is not measured
+                 }
+             }
+             return {};
+         },
+         {}},
+        context);
+    const auto end = trainer.run();
+    std::fprintf(stderr, "%s\n", end ? "the run ended early" : end.error().sentence().c_str());
+    return 1;
 }

@@ -5,6 +5,8 @@ usage: make_ids.py A --cli fettle-cli --model FOLDER --to a.json    conversation
        make_ids.py D --to d.json --vocab 49152                      rows of one length, random ids, every token taught
        make_ids.py R --to r.json --vocab 8192 --longest 256         random ids at the lengths of A, a tenth taught
 
+       make_ids.py P --cli fettle-cli --model FOLDER --to p.json    prompts: questions on one package each
+
 A: each row gives package descriptions one after the other and asks for a line on each; a row has as many as come nearest
 to a length drawn from a lognormal law (median 140, sigma 0.9, at most 512). The tokenizer and the conversation form are
 those of a run (`fettle-cli tokens --messages`).
@@ -18,7 +20,7 @@ import subprocess
 import tempfile
 
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-a.add_argument("workload", choices=["A", "D", "R"])
+a.add_argument("workload", choices=["A", "D", "R", "P"])
 a.add_argument("--to", required=True)
 a.add_argument("--cli", default="fettle-cli")
 a.add_argument("--model")
@@ -37,17 +39,24 @@ def drawn_length():
     return min(args.longest, max(24, round(math.exp(draw.gauss(math.log(140), 0.9)))))
 
 
-def tokens(packages, folder):
+def tokens(packages, folder, answered=True):
     listed = "\n\n".join(p["description"] for p in packages)
     messages = [{"role": "system", "content": "Summarise each software package in one short line."},
-                {"role": "user", "content": listed},
-                {"role": "assistant", "content": "\n".join(p["summary"] for p in packages)}]
+                {"role": "user", "content": listed}]
+    if answered:
+        messages.append({"role": "assistant", "content": "\n".join(p["summary"] for p in packages)})
     path = pathlib.Path(folder) / "messages.json"
     path.write_text(json.dumps(messages))
     out = subprocess.run([args.cli, "--json", "tokens", args.model, "--messages", str(path)],
                          capture_output=True, text=True, check=True).stdout
     row = json.loads(out)
     return {"ids": row["ids"], "trained": row["trained"]}
+
+
+def prompts(folder):
+    packages = [json.loads(line) for line in samples.open()]
+    draw.shuffle(packages)
+    return [tokens([p], folder, answered=False)["ids"] for p in packages[:args.rows]]
 
 
 def conversations(folder):
@@ -81,6 +90,10 @@ def random_row(length, taught):
             "trained": [int(t > 0 and t >= length - taught) for t in range(length)]}
 
 
+if args.workload == "P":
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(args.to).write_text(json.dumps({"workload": "P", "prompts": prompts(folder)}))
+    raise SystemExit
 if args.workload == "A":
     with tempfile.TemporaryDirectory() as folder:
         steps = conversations(folder)

@@ -85,13 +85,14 @@ class Meter:
         self.program, self.args = program, args
         self.tokens = [sum(len(ids) for ids, _ in step) for step in steps]
         self.labels = [sum(sum(trained) for _, trained in step) for step in steps]
-        self.seconds, self.losses, self.first = [], [], 0.0
+        self.seconds, self.processors, self.losses, self.first = [], [], [], 0.0
 
     def begin(self):
-        self.clock = time.perf_counter()
+        self.clock, self.processor = time.perf_counter(), time.process_time()
 
     def end(self, loss):
         self.seconds.append(time.perf_counter() - self.clock)
+        self.processors.append(time.process_time() - self.processor)
         self.losses.append(float(loss))
         if len(self.seconds) == 1:
             self.first = seconds_since_start()
@@ -101,5 +102,5 @@ class Meter:
         print(json.dumps({
             "program": self.program, "method": self.args.method, "tokensPerSecond": round(statistics.median(rates[1:]), 2),
             "perStep": [round(x, 2) for x in rates[1:]], "secondsPerStep": [round(x, 4) for x in self.seconds[1:]],
-            "losses": [round(x, 7) for x in self.losses], "tokens": sum(self.tokens[1:]), "labels": sum(self.labels[1:]),
+            "processorSeconds": round(sum(self.processors[1:]), 3), "losses": [round(x, 7) for x in self.losses], "tokens": sum(self.tokens[1:]), "labels": sum(self.labels[1:]),
             "peakBytes": peak_bytes(), "firstStepSeconds": round(self.first, 2), "torch": torch.__version__, **more}))
