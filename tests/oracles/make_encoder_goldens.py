@@ -49,6 +49,7 @@ WRITERS = {
     "t5_gated": ("T5ForConditionalGeneration", "T5Config", dict(T5, num_decoder_layers=None,
                                                                 feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
     "mt5": ("MT5ForConditionalGeneration", "MT5Config", dict(T5, num_layers=1, num_decoder_layers=1)),
+    "umt5": ("UMT5ForConditionalGeneration", "UMT5Config", dict(T5, num_decoder_layers=2)),
     "longt5_local": ("LongT5ForConditionalGeneration", "LongT5Config", dict(LONG, encoder_attention_type="local",
                                                                             feed_forward_proj="gated-gelu")),
     "longt5_global": ("LongT5ForConditionalGeneration", "LongT5Config", dict(LONG, encoder_attention_type="transient-global")),
