@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "jobs/job.h"
 
 #include <csignal>
 #include <cstdio>
@@ -114,6 +115,10 @@ int main(int argc, char** argv)
     try {
         return runCommand(session);
     } catch (const std::exception& problem) {
+        if (jobs::meansOutOfMemory(problem))
+            return report({ErrorCode::OutOfMemory, "there is not enough memory to begin this", "memory",
+                           "Close other programs, then try again; what was saved is safe"},
+                          session.json);
         // A rule inside the code was broken; jobs catch their own.
         return report({ErrorCode::Internal,
                        std::string("something went wrong inside the program: ") + problem.what(),

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/session.h"
@@ -64,6 +65,39 @@ Outcome listRuns(Session& session)
     return kDone;
 }
 
+double numberAt(const Json& json, const char* place, const char* key)
+{
+    const auto found = json.find(place);
+    if (found == json.end() || !found->is_object() || !found->contains(key) ||
+        !(*found)[key].is_number())
+        return NAN;
+    return (*found)[key].get<double>();
+}
+
+/// What was forecast beside what it took; empty where the run has not been measured.
+std::string forecastWords(const store::RunRecord& run)
+{
+    const double peak = numberAt(run.extra, "measured", "peakBytes");
+    if (std::isnan(peak))
+        return {};
+    const auto bytes = [](double count) {
+        return std::isnan(count) ? std::string("unknown")
+                                 : humanBytes(static_cast<std::uint64_t>(count));
+    };
+    const auto time = [](double seconds) {
+        return std::isnan(seconds) ? std::string("unknown") : humanDuration(seconds);
+    };
+    return fmt::format(
+        "  memory  {} forecast, {} at the peak\n"
+        "  time    {} forecast, {} after the first step, {} taken (steps {} to {})\n",
+        bytes(numberAt(run.extra, "forecast", "memoryBytes")), bytes(peak),
+        time(numberAt(run.extra, "forecast", "seconds")),
+        time(numberAt(run.extra, "measured", "secondsAfterOneStep")),
+        time(numberAt(run.extra, "measured", "seconds")),
+        grouped(std::llround(numberAt(run.extra, "measured", "fromStep")) + 1),
+        grouped(std::llround(numberAt(run.extra, "measured", "toStep"))));
+}
+
 Outcome showRun(Session& session, const std::string& which)
 {
     const auto workspace = session.workspace();
@@ -94,6 +128,7 @@ Outcome showRun(Session& session, const std::string& which)
     printLine(fmt::format("  model   {}\n  data    {} version {}\n  seed    {}\n  folder  {}",
                           run->model, run->dataset, run->datasetVersion, run->seed,
                           (*workspace)->runFolder(run->id).string()));
+    print(forecastWords(*run));
     if (!run->message.empty())
         printLine("  note    " + run->message);
     for (const auto& point : checkpoints)

@@ -6,6 +6,7 @@
 #include "report/axis.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace fettle::cli {
 
@@ -22,6 +23,8 @@ struct TrainOptions
 struct ResumeOptions
 {
     std::string run;
+    std::optional<std::int64_t> from;
+    std::optional<double> rate;
     bool events = false;
 };
 
@@ -171,7 +174,7 @@ Outcome resume(Session& session, const ResumeOptions& options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
-    const auto started = recipes::resumeRun(*workspace, options.run);
+    const auto started = recipes::resumeRun(*workspace, options.run, {options.from, options.rate});
     if (!started)
         return started.error();
     return carryOut(session, **workspace, *started, options.events);
@@ -204,6 +207,10 @@ void addTrain(CLI::App& app, Session& session)
         addCommand(app, session, "resume", "Goes on with a run from its newest save point",
                    [&session, resuming] { return resume(session, *resuming); });
     resumeCommand->add_option("run", resuming->run, "Run: number, id, name, or last")->required();
+    resumeCommand->add_option("--from", resuming->from,
+                              "Go on from the newest save point up to this step; later steps are void");
+    resumeCommand->add_option("--rate", resuming->rate,
+                              "Factor on the change per step from there on: 0.5 halves it");
     resumeCommand->add_flag("--events", resuming->events,
                             "One JSON object a line on stdout for everything that happens");
 }

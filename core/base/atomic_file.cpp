@@ -1,6 +1,9 @@
 #include "base/atomic_file.h"
 
+#include "base/text.h"
+
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,26 +21,28 @@ Error ioError(const fs::path& path, const char* action, std::uint64_t wanted)
     const int reason = errno;
     if (reason == ENOSPC || reason == EDQUOT)
         return {ErrorCode::DiskFull,
-                fmt::format("the disk is full: {} bytes more are needed, {} are free", wanted,
-                            freeBytes(path)),
+                wanted > 0 ? fmt::format("the disk is full: {} more are needed, {} are free",
+                                         humanBytes(wanted), humanBytes(freeBytes(path)))
+                           : fmt::format("the disk is full: {} are free", humanBytes(freeBytes(path))),
                 path.string(), "Free some space and try again; nothing was changed"};
     return {ErrorCode::Io, fmt::format("{} failed ({})", action, std::strerror(reason)), path.string(),
             "Check the folder's permissions and the disk"};
 }
+
+} // namespace
 
 Result<void> syncFolder(const fs::path& folder)
 {
     const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return ioError(folder, "opening the folder", 0);
-    const int status = ::fsync(fd);
+    const int reason = ::fsync(fd) == 0 ? 0 : errno;
     ::close(fd);
-    if (status != 0 && errno != EINVAL)
-        return ioError(folder, "syncing the folder", 0);
-    return {};
+    if (reason == 0 || reason == EINVAL)
+        return {};
+    errno = reason;
+    return ioError(folder, "syncing the folder", 0);
 }
-
-} // namespace
 
 AtomicFile::AtomicFile(fs::path target) : m_target(std::move(target))
 {
@@ -120,6 +125,42 @@ Result<void> publishFolder(const fs::path& from, const fs::path& to)
     return syncFolder(to.parent_path());
 }
 
+namespace {
+
+/// Lets two folders change places. False where the file system cannot.
+bool exchange(const fs::path& one, const fs::path& other)
+{
+    return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
+}
+
+} // namespace
+
+Result<void> replaceFolder(const fs::path& from, const fs::path& to)
+{
+    std::error_code ec;
+    if (!fs::exists(to, ec))
+        return publishFolder(from, to);
+    if (auto synced = syncFolder(from); !synced)
+        return synced;
+    fs::path old = from;
+    if (!exchange(from, to)) {
+        old = to;
+        old += ".old";
+        fs::remove_all(old, ec);
+        if (::rename(to.c_str(), old.c_str()) != 0)
+            return ioError(to, "renaming the folder", 0);
+        if (::rename(from.c_str(), to.c_str()) != 0) {
+            const auto error = ioError(to, "renaming the folder", 0);
+            fs::rename(old, to, ec);
+            return error;
+        }
+    }
+    if (auto synced = syncFolder(to.parent_path()); !synced)
+        return synced;
+    fs::remove_all(old, ec);
+    return {};
+}
+
 std::uint64_t freeBytes(const fs::path& path)
 {
     std::error_code ec;
@@ -128,21 +169,6 @@ std::uint64_t freeBytes(const fs::path& path)
         at = at.parent_path();
     const auto space = fs::space(at, ec);
     return ec ? 0 : space.available;
-}
-
-Result<void> appendLine(const fs::path& path, std::string_view line)
-{
-    const int fd = ::open(path.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return ioError(path, "opening", line.size());
-    std::string text(line);
-    text += '\n';
-    const ssize_t done = ::write(fd, text.data(), text.size());
-    const Error error = ioError(path, "writing", text.size());
-    ::close(fd);
-    if (done != static_cast<ssize_t>(text.size()))
-        return error;
-    return {};
 }
 
 } // namespace fettle

@@ -40,10 +40,14 @@ Result<void> writeFileAtomically(const std::filesystem::path& path, std::string_
 /// Errors: Io when the target exists.
 Result<void> publishFolder(const std::filesystem::path& from, const std::filesystem::path& to);
 
+/// As publishFolder, but a folder of that name gives way: the two change places in one step, so that
+/// one of them is there at any moment, and the old one is deleted once the change is on the disk.
+Result<void> replaceFolder(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Puts the names in a folder on the disk: files and folders that were made, renamed or removed there.
+Result<void> syncFolder(const std::filesystem::path& folder);
+
 /// Free bytes of the file system that holds `path` (or its nearest existing parent).
 std::uint64_t freeBytes(const std::filesystem::path& path);
-
-/// Appends one line and flushes it to the kernel; for logs of events that survive a kill of the process.
-Result<void> appendLine(const std::filesystem::path& path, std::string_view line);
 
 } // namespace fettle

@@ -4,7 +4,10 @@
 #include "base/log.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
+#include <string_view>
+#include <system_error>
 
 namespace fettle::jobs {
 
@@ -79,18 +82,33 @@ Event runGuarded(Job& job, JobContext& context)
         if (!end)
             return Failed{end.error()};
         return std::visit([](auto&& e) { return Event{std::move(e)}; }, *std::move(end));
-    } catch (const std::bad_alloc&) {
-        return Failed{outOfMemory()};
     } catch (const std::exception& e) {
-        const std::string what = e.what();
-        // LibTorch reports a failed allocation on the CPU as an ordinary error with this text.
-        if (what.find("not enough memory") != std::string::npos
-            || what.find("out of memory") != std::string::npos)
-            return Failed{outOfMemory()};
-        logLine(LogLevel::Error, "jobs", what);
-        return Failed{{ErrorCode::Internal, "a rule inside the program was broken; the work so far is kept",
-                       job.title(), "Start again; if it happens again, the log has the details"}};
+        return Failed{errorFrom(e, job.title())};
     }
+}
+
+bool meansOutOfMemory(const std::exception& problem)
+{
+    if (dynamic_cast<const std::bad_alloc*>(&problem) != nullptr)
+        return true;
+    // A thread that cannot be started for lack of room for its stack.
+    const auto* system = dynamic_cast<const std::system_error*>(&problem);
+    if (system != nullptr && (system->code() == std::errc::resource_unavailable_try_again
+                              || system->code() == std::errc::not_enough_memory))
+        return true;
+    // LibTorch reports a failed allocation as an ordinary error with one of these texts.
+    const std::string_view what = problem.what();
+    return std::ranges::any_of(std::array{"not enough memory", "allocate memory", "out of memory", "bad_alloc"},
+                               [&](const char* words) { return what.find(words) != std::string_view::npos; });
+}
+
+Error errorFrom(const std::exception& problem, const std::string& title)
+{
+    if (meansOutOfMemory(problem))
+        return outOfMemory();
+    logLine(LogLevel::Error, "jobs", problem.what());
+    return {ErrorCode::Internal, "a rule inside the program was broken; the work so far is kept", title,
+            "Start again; if it happens again, the log has the details"};
 }
 
 JobHandle::JobHandle(std::shared_ptr<Job> job) : m_job(std::move(job)), m_context(m_events, m_stop.get_token()) {}

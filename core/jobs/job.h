@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -75,6 +76,11 @@ public:
 
 /// Runs a job, catches what escapes from libraries, and gives the one end event.
 Event runGuarded(Job& job, JobContext& context);
+
+/// True for what the libraries throw when an allocation fails, on the processor or on a device.
+bool meansOutOfMemory(const std::exception& problem);
+/// What escaped from a library as an error: OutOfMemory, or Internal with its text in the log only.
+Error errorFrom(const std::exception& problem, const std::string& title);
 
 enum class JobState { Waiting, Running, Paused, Ended };
 

@@ -153,6 +153,9 @@ void addChecks(ParamList& list)
     list.push_back(integer("checks.patience", "Checks to wait", "early-stopping patience",
                            "So many checks without a better one end the run.",
                            "One bad check can be chance, three hardly.", 3, 1, 1000, "checks"));
+    list.push_back(flag("checks.stopOnRise", "Stop when the loss runs away", "divergence",
+                        "Ends the run when the loss of the last few steps stands far above that of the steps before.",
+                        "What follows would be lost; the save point from before the rise is kept.", true));
     list.push_back(integer("checks.prompts", "Fixed questions", "sample prompts",
                            "So many checking rows are answered at each check, so that you see the answers change.",
                            "Three answers are quickly read.", 3, 0, 20, "questions"));

@@ -1,15 +1,18 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "generate/generator.h"
 #include "recipes/front_door.h"
 #include "recipes/loaded_model.h"
+#include "recipes/run_measures.h"
 #include "recipes/run_setup.h"
 #include "tensor/device.h"
 #include "tensor/torch_pch.h"
 #include "train/trainer.h"
 
 #include <fmt/format.h>
+#include <limits>
 
 namespace fettle::recipes {
 
@@ -28,7 +31,7 @@ ParamValues valuesOf(const store::RunRecord& run)
 class TrainJob final : public jobs::Job
 {
 public:
-    TrainJob(std::shared_ptr<store::Workspace> workspace, store::RunRecord run, bool resume)
+    TrainJob(std::shared_ptr<store::Workspace> workspace, store::RunRecord run, std::optional<ResumeOptions> resume)
         : m_workspace(std::move(workspace)), m_run(std::move(run)), m_resume(resume)
     {
     }
@@ -42,9 +45,11 @@ public:
         if (!recorder)
             return recorder.error();
         m_recorder = *std::move(recorder);
-        auto end = carryOut(context);
+        m_measures.begin();
+        auto end = guarded(context);
         if (end)
             std::visit([this](auto& e) { e.result["run"] = m_run.id; }, *end);
+        keepMeasures();
         const jobs::Event event = end ? std::visit([](auto e) { return jobs::Event{std::move(e)}; }, *end)
                                       : jobs::Event{jobs::Failed{end.error()}};
         if (auto recorded = m_recorder->record(event); !recorded && end)
@@ -55,6 +60,23 @@ public:
     }
 
 private:
+    /// What escapes from the libraries is the run's end too, and its record says so.
+    Result<jobs::JobEnd> guarded(jobs::JobContext& context)
+    {
+        try {
+            return carryOut(context);
+        } catch (const std::exception& problem) {
+            auto error = jobs::errorFrom(problem, m_run.name);
+            if (error.code != ErrorCode::OutOfMemory)
+                return error;
+            const auto tokens = valuesOf(m_run).integer("training.microBatchTokens");
+            error.what += "; what the run has saved is safe";
+            error.remedy = fmt::format("Close other programs and continue the run, choose a smaller model, or lower "
+                                       "training.microBatchTokens from {} to {}", tokens, std::max<std::int64_t>(1, tokens / 2));
+            return error;
+        }
+    }
+
     Result<jobs::JobEnd> carryOut(jobs::JobContext& context)
     {
         const auto values = valuesOf(m_run);
@@ -75,17 +97,36 @@ private:
         auto objective = objectives::makeObjective(values.text("objective"));
         if (!objective)
             return objective.error();
+        const auto settings = train::TrainerSettings::from(values, m_run.seed);
+        expect(settings, splits->train);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
-                                std::move(splits->validation), train::TrainerSettings::from(values, m_run.seed),
+                                std::move(splits->validation), settings,
                                 m_workspace->runFolder(m_run.id), m_run.model, fingerprints(),
-                                [this](const jobs::Event& event) { return m_recorder->record(event); },
-                                [this, &context](std::int64_t step) { answerPrompts(context, step); }},
+                                [this](const jobs::Event& event) {
+                                    m_measures.see(event);
+                                    return m_recorder->record(event);
+                                },
+                                [this, &context](std::int64_t step) { answerPrompts(context, step); },
+                                [this] { return m_recorder->flush(); }},
                                context);
         if (m_resume) {
             if (auto resumed = resume(trainer, context); !resumed)
                 return resumed.error();
         }
         return trainer.run();
+    }
+
+    /// Tells the measures what is to come.
+    void expect(const train::TrainerSettings& settings, const std::vector<train::EncodedRow>& rows)
+    {
+        double tokens = 0;
+        for (const auto& row : rows)
+            tokens += static_cast<double>(row.ids.size());
+        const auto count = static_cast<std::int64_t>(rows.size());
+        const auto steps = train::totalSteps(settings, count);
+        const auto every = settings.checkEvery > 0 ? settings.checkEvery : std::max<std::int64_t>(1, steps / 10);
+        const auto perPass = static_cast<double>((count + settings.batchSize - 1) / settings.batchSize);
+        m_measures.training(tokens / perPass, (steps - 1) / every + 1);
     }
 
     Result<EncodedSplits> readRows(jobs::JobContext& context, const ParamValues& values)
@@ -130,16 +171,44 @@ private:
                 {"seed", m_run.seed}};
     }
 
-    Result<void> resume(train::Trainer& trainer, jobs::JobContext& context)
+    Result<void> tell(jobs::JobContext& context, const jobs::Event& event)
     {
-        const auto folder = m_workspace->runFolder(m_run.id);
-        if (const auto checkpoint = train::newestIntactCheckpoint(folder))
-            return trainer.resume(*checkpoint);
-        const jobs::Resumed event{0};  // no save point yet: the run starts over
         if (auto recorded = m_recorder->record(event); !recorded)
             return recorded;
         context.emit(event);
         return {};
+    }
+
+    Result<void> resume(train::Trainer& trainer, jobs::JobContext& context)
+    {
+        const auto found = train::findCheckpoint(m_workspace->runFolder(m_run.id),
+                                                 m_resume->from.value_or(std::numeric_limits<std::int64_t>::max()));
+        if (!found.folder && m_resume->from)
+            return Error{ErrorCode::NotFound, fmt::format("there is no save point up to step {}", *m_resume->from),
+                         "run " + m_run.id, "See its save points with: runs show"};
+        for (const auto step : found.damaged) {
+            const jobs::Warning warning{
+                "save_point_damaged",
+                fmt::format("The save point of step {} is damaged and is not used; the run goes on from {}.", step,
+                            found.folder ? fmt::format("step {}", *train::stepOfCheckpoint(*found.folder))
+                                         : std::string("its start"))};
+            if (auto told = tell(context, warning); !told)
+                return told;
+        }
+        if (found.folder)
+            return trainer.resume(*found.folder, m_resume->rate);
+        return tell(context, jobs::Resumed{0});  // no save point yet: the run starts over
+    }
+
+    /// What the run took, beside what was forecast. The record is read again: its name may have changed meanwhile.
+    void keepMeasures()
+    {
+        auto current = m_workspace->run(m_run.id);
+        if (!current)
+            return;
+        current->extra["measured"] = m_measures.json();
+        if (auto kept = m_workspace->updateRun(*current); !kept)
+            logWarning("recipes", "what the run took was not kept: {}", kept.error().what);
     }
 
     void answerPrompts(jobs::JobContext& context, std::int64_t step)
@@ -158,7 +227,8 @@ private:
 
     std::shared_ptr<store::Workspace> m_workspace;
     store::RunRecord m_run;
-    bool m_resume;
+    std::optional<ResumeOptions> m_resume;  ///< nothing: from the start
+    RunMeasures m_measures;
     std::unique_ptr<store::RunRecorder> m_recorder;
     std::shared_ptr<LoadedModel> m_model;
     std::vector<std::vector<std::int32_t>> m_prompts;
@@ -212,24 +282,34 @@ Result<StartedRun> startRun(std::shared_ptr<store::Workspace> workspace, const R
     std::vector<data::Example> questions;
     if (auto splits = encodeRows(*encoder, *(*dataset)->rowsOf(version->number, std::nullopt), settings, plan.seed))
         questions = fixedQuestions(*splits, settings);
-    run.extra = {{"prompts", describePrompts(questions)}, {"version", kVersion}, {"libtorch", "2.11.0"}};
+    run.extra = {{"prompts", describePrompts(questions)},
+                 {"version", kVersion},
+                 {"libtorch", "2.11.0"},
+                 {"forecast", {{"memoryBytes", cost->memoryBytes}, {"seconds", cost->seconds}}}};
     auto created = workspace->createRun(std::move(run));
     if (!created)
         return created.error();
-    return StartedRun{*created, std::make_shared<TrainJob>(workspace, *created, false)};
+    return StartedRun{*created, std::make_shared<TrainJob>(workspace, *created, std::nullopt)};
 }
 
-Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const std::string& which)
+Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const std::string& which,
+                             const ResumeOptions& options)
 {
+    // A run whose recording broke off, on a full disk say, is nobody's any more.
+    if (auto marked = workspace->markInterrupted(); !marked)
+        return marked.error();
     auto run = workspace->run(which);
     if (!run)
         return run.error();
-    if (run->status == store::RunStatus::Finished)
+    if (run->status == store::RunStatus::Finished && !options.from)
         return Error{ErrorCode::InvalidInput, "this run is finished; there is nothing to continue", "run " + run->id,
                      "Start a new run with more passes"};
     if (run->status == store::RunStatus::Running)
         return Error{ErrorCode::Busy, "this run is going on", "run " + run->id, "Wait until it ends, or stop it first"};
-    return StartedRun{*run, std::make_shared<TrainJob>(workspace, *run, true)};
+    if (options.rate && !(*options.rate > 0 && *options.rate <= 10))
+        return Error{ErrorCode::InvalidInput, "the factor of the change per step is not between 0 and 10", "rate",
+                     "Give 0.5 to halve it"};
+    return StartedRun{*run, std::make_shared<TrainJob>(workspace, *run, options)};
 }
 
 } // namespace fettle::recipes

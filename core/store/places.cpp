@@ -1,5 +1,6 @@
 #include "store/places.h"
 
+#include "base/atomic_file.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -59,7 +60,9 @@ Result<void> makePrivateFolder(const fs::path& folder)
         if (auto made = makePrivateFolder(folder.parent_path()); !made)
             return made;
     }
-    if (::mkdir(folder.c_str(), 0700) == 0 || (errno == EEXIST && fs::is_directory(folder, ec)))
+    if (::mkdir(folder.c_str(), 0700) == 0)
+        return folder.has_parent_path() ? syncFolder(folder.parent_path()) : Result<void>();
+    if (errno == EEXIST && fs::is_directory(folder, ec))
         return {};
     const int reason = errno;
     return Error{reason == ENOSPC ? ErrorCode::DiskFull : ErrorCode::Io,

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -20,6 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::chrono::milliseconds kPatience = 250ms, kPatienceAtTheEnd = 5s;
+
 /// events.jsonl, open for appending whole lines.
 class EventFile
 {
@@ -30,15 +33,21 @@ public:
             ::close(m_fd);
     }
 
-    /// Opens and cuts off a last line that a crash left unfinished.
+    /// Opens, locks, and cuts off a last line that a crash left unfinished. The lock ends with the
+    /// process, however that ends. Errors: Busy when somebody else has it.
     Result<void> open(const fs::path& file)
     {
         m_path = file;
         m_fd = ::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+        if (m_fd < 0)
+            return failure("opening");
+        if (::flock(m_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            return Error{ErrorCode::Busy, "another program is working on this run",
+                         file.parent_path().filename().string(), "Stop it there first"};
         struct stat status
         {
         };
-        if (m_fd < 0 || ::fstat(m_fd, &status) != 0)
+        if (::fstat(m_fd, &status) != 0)
             return failure("opening");
         m_size = status.st_size;
         char c = '\n';
@@ -128,6 +137,8 @@ public:
         if (!database)
             return database.error();
         m_database = std::move(*database);
+        // A step must not wait for another program; what cannot be written now is written later.
+        m_database->setPatience(kPatience);
         if (auto opened = m_events.open(m_folder / "events.jsonl"); !opened)
             return opened;
         auto damaged =
@@ -159,7 +170,7 @@ public:
         if (isLandmark(event))
             return settleLandmark(event);
         if (m_sinceFlush.seconds() >= 1)
-            return flushNow();
+            return unlessBusy(flushNow());
         m_wake.notify_one();
         return {};
     }
@@ -167,7 +178,9 @@ public:
     Result<void> flush() override
     {
         const std::lock_guard lock(m_mutex);
-        return flushNow();
+        if (auto synced = m_events.sync(); !synced)
+            return synced;
+        return unlessBusy(flushNow());
     }
 
 private:
@@ -177,18 +190,37 @@ private:
         if (auto synced = m_events.sync(); !synced)
             return synced;
         const bool end = jobs::isEnd(event);
-        if (end)
+        if (end) {
             m_run.endedAt = nowMilliseconds();
-        if (auto flushed = flushNow(end); !flushed)
-            return flushed;
+            m_database->setPatience(kPatienceAtTheEnd);
+        }
+        // These rows are to survive a power failure too; others come back from the file.
+        m_database->exec("PRAGMA synchronous = FULL");
+        auto flushed = flushNow(end);
+        m_database->exec("PRAGMA synchronous = NORMAL");
+        if (!flushed)
+            return unlessBusy(std::move(flushed));
         // Read back, so that a name that was changed meanwhile stays.
         auto current = m_workspace->run(m_run.id);
         if (!current)
-            return current.error();
+            return unlessBusy(current.error());
         if (auto written = writeRunFile(m_folder, *current); !written)
             return written;
         if (end)
             removeOwner(m_folder);
+        return {};
+    }
+
+    /// The file has the events and the index is made from it, so a run does not end because another
+    /// program holds the index: what waits is written when it lets go, at the latest at the next start.
+    Result<void> unlessBusy(Result<void> done)
+    {
+        if (done || done.error().code != ErrorCode::Busy)
+            return done;
+        if (!m_saidBusy)
+            logWarning("store", "another program holds the index of the workspace; the run goes on "
+                                "and is written to its folder meanwhile");
+        m_saidBusy = true;
         return {};
     }
 
@@ -206,7 +238,7 @@ private:
         writeProgress(*m_database, m_run, withStatus);
         auto done = transaction.commit();
         if (done)
-            m_pending.clear();
+            m_pending.clear(), m_saidBusy = false;
         m_sinceFlush.restart();
         return done;
     }
@@ -220,7 +252,7 @@ private:
             if (stop.stop_requested())
                 return;
             m_wake.wait_for(lock, stop, 900ms, [] { return false; });
-            if (auto flushed = flushNow(); !flushed)
+            if (auto flushed = unlessBusy(flushNow()); !flushed)
                 logWarning("store", "the metrics of a run wait to be written: {}",
                            flushed.error().what);
         }
@@ -237,6 +269,7 @@ private:
     RunProgress m_progress;
     std::vector<jobs::Event> m_pending;
     Stopwatch m_sinceFlush;
+    bool m_saidBusy = false;
     std::jthread m_flusher;
 };
 

@@ -1,5 +1,6 @@
 #include "store/sqlite.h"
 
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -20,12 +21,33 @@ bool isNoSpace(int systemError)
     return systemError == ENOSPC || systemError == EDQUOT || systemError == EFBIG;
 }
 
+/// Why nothing can be written beside this file, or 0. SQLite tries a second way when the first fails, so
+/// that its own number is about the wrong one.
+int reasonInFolder(const std::filesystem::path& file)
+{
+    std::filesystem::path probe = file;
+    probe += fmt::format("-probe.{}.tmp", ::getpid());
+    const int fd = ::open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    const std::array<char, 4096> block{};
+    const ssize_t done = ::write(fd, block.data(), block.size());
+    const int reason = done == static_cast<ssize_t>(block.size()) ? 0 : done < 0 ? errno : ENOSPC;
+    ::close(fd);
+    ::unlink(probe.c_str());
+    return reason;
+}
+
 Error errorOf(sqlite3* db, int code, const std::filesystem::path& file)
 {
     const std::string where = file.string();
     const int kind = code & 0xff;
-    const int system = db ? sqlite3_system_errno(db) : 0;
-    if (kind == SQLITE_FULL || (kind == SQLITE_IOERR && isNoSpace(system)))
+    int system = db ? sqlite3_system_errno(db) : 0;
+    if ((kind == SQLITE_CANTOPEN || kind == SQLITE_IOERR) && !isNoSpace(system)) {
+        if (const int reason = reasonInFolder(file); reason != 0)
+            system = reason;
+    }
+    if (kind == SQLITE_FULL || ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && isNoSpace(system)))
         return {ErrorCode::DiskFull, "the disk is full", where,
                 "Free some space and try again; what was saved before is safe"};
     if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
@@ -84,6 +106,11 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
                      "this file system cannot hold a database that several programs use",
                      file.string(), "Choose a folder on a disk of this computer"};
     return database;
+}
+
+void Database::setPatience(std::chrono::milliseconds longest)
+{
+    sqlite3_busy_timeout(m_db, static_cast<int>(longest.count()));
 }
 
 Database::~Database() { sqlite3_close_v2(m_db); }

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
@@ -35,6 +36,9 @@ public:
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
+
+    /// How long a statement waits for another program before it gives up as Busy: 5 s unless set.
+    void setPatience(std::chrono::milliseconds longest);
 
     /// Runs statements that give no rows.
     bool exec(const char* sql);

@@ -153,6 +153,7 @@ public:
                                                      const std::string& runId);
     virtual ~RunRecorder() = default; ///< flushes
     virtual Result<void> record(const jobs::Event& event) = 0;
+    /// What was recorded is on the disk and survives a power failure.
     virtual Result<void> flush() = 0;
 };
 

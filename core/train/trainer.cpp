@@ -20,6 +20,25 @@ std::vector<std::int64_t> lengthsOf(const std::vector<EncodedRow>& rows)
     return lengths;
 }
 
+/// "model" or "data and settings": what two sets of fingerprints differ in; empty when in nothing.
+std::string differences(const Json& one, const Json& other)
+{
+    std::string names;
+    for (const auto& [key, value] : other.items()) {
+        if (!one.is_object() || !one.contains(key) || one[key] != value)
+            names += (names.empty() ? "" : " and ") + key;
+    }
+    return names.empty() && one != other ? "set of facts" : names;
+}
+
+jobs::Warning lateWarning(const jobs::Watchdog::Late& late, bool goesOn)
+{
+    return {"step_slow", goesOn ? fmt::format("Step {} has been going on for {}; a step takes {} as a rule.", late.step,
+                                              humanDuration(late.seconds), humanDuration(late.median))
+                                : fmt::format("Step {} took {}; a step takes {} as a rule.", late.step,
+                                              humanDuration(late.seconds), humanDuration(late.median))};
+}
+
 objectives::Batch makeBatch(const std::vector<EncodedRow>& rows, const std::vector<std::size_t>& picked)
 {
     objectives::Batch batch;
@@ -45,6 +64,7 @@ TrainerSettings TrainerSettings::from(const ParamValues& values, std::uint64_t s
                    values.real("training.weightDecay")};
     s.checkEvery = values.integer("checks.everySteps");
     s.earlyStop = values.flag("checks.earlyStop");
+    s.stopOnRise = values.flag("checks.stopOnRise");
     s.patience = values.integer("checks.patience");
     s.checkpointEvery = values.integer("checkpoints.everySteps");
     s.keepCheckpoints = values.integer("checkpoints.keep");
@@ -67,8 +87,11 @@ Trainer::Trainer(Parts parts, jobs::JobContext& context)
              m_parts.settings.seed)
     , m_optimizer(m_parts.attached.trainable(), m_parts.settings.optimizer)
     , m_dropout(m_parts.settings.seed, "dropout")
+    , m_threadsBefore(at::get_num_threads())
     , m_totalSteps(totalSteps(m_parts.settings, static_cast<std::int64_t>(m_parts.trainRows.size())))
+    , m_watchdog([this](const jobs::Watchdog::Late& late) { m_context.emit(lateWarning(late, true)); })
 {
+    m_state.threads = m_threadsBefore;
     auto& settings = m_parts.settings;
     if (settings.checkEvery == 0)
         settings.checkEvery = std::max<std::int64_t>(1, m_totalSteps / 10);
@@ -78,13 +101,15 @@ Trainer::Trainer(Parts parts, jobs::JobContext& context)
                   static_cast<std::int64_t>(std::ceil(settings.warmup * static_cast<double>(m_totalSteps))), m_totalSteps};
 }
 
-Result<void> Trainer::resume(const std::filesystem::path& checkpoint)
+Trainer::~Trainer() { at::set_num_threads(m_threadsBefore); }
+
+Result<void> Trainer::resume(const std::filesystem::path& checkpoint, std::optional<double> rateScale)
 {
     auto info = readCheckpointInfo(checkpoint);
     if (!info)
         return info.error();
-    if (info->fingerprints != m_parts.fingerprints)
-        return Error{ErrorCode::InvalidInput, "the save point was made with another model, other rows or other settings",
+    if (const auto other = differences(info->fingerprints, m_parts.fingerprints); !other.empty())
+        return Error{ErrorCode::InvalidInput, "the save point was made with another " + other,
                      checkpoint.filename().string(), "Start a new run instead"};
     if (auto loaded = loadWeights(checkpoint, m_parts.attached); !loaded)
         return loaded;
@@ -92,28 +117,60 @@ Result<void> Trainer::resume(const std::filesystem::path& checkpoint)
         return loaded;
     m_state = info->state;
     m_savedStep = m_state.step;
-    return emit(jobs::Resumed{m_state.step});
+    if (m_state.microBatchTokens > 0)
+        setMicroBatchTokens(m_state.microBatchTokens);
+    if (m_state.threads == 0)
+        m_state.threads = m_threadsBefore;
+    at::set_num_threads(static_cast<int>(m_state.threads));
+    if (auto emitted = emit(jobs::Resumed{m_state.step}); !emitted || !rateScale)
+        return emitted;
+    m_state.rateScale *= *rateScale;
+    m_state.watch = {};  // measured anew: the old course was given up
+    return emit(jobs::Warning{"rate_changed", fmt::format("From step {} on, the change per step is {:.3g} times that of "
+                                                          "the settings.", m_state.step, m_state.rateScale)});
 }
 
 Result<jobs::JobEnd> Trainer::run()
 {
-    if (m_state.step == 0 && m_state.lastCheckStep < 0) {
+    auto end = loop();
+    if (end || end.error().code == ErrorCode::Diverged)
+        return end;
+    auto error = end.error();
+    error.what += "; " + whatIsSafe();
+    return error;
+}
+
+Result<jobs::JobEnd> Trainer::loop()
+{
+    // Before the first step, or where a stop came before the check of the last one.
+    if (checkDue() && m_state.lastCheckStep != m_state.step) {
         if (auto done = check(); !done)
             return done.error();
     }
     while (m_state.step < m_totalSteps && !shouldStopEarly()) {
         m_context.waitWhilePaused();
         const Stopwatch watch;
-        const auto result = forwardBackward();
+        m_watchdog.begin(m_state.step + 1);
+        const auto computed = withinMemory([this] { return forwardBackward(); });
+        if (!computed)
+            return computed.error();
+        const auto& result = *computed;
         if (!result)
             return stopAndKeep();
         if (!std::isfinite(result->loss) || !std::isfinite(result->gradNorm))
-            return diverged(*result);
+            return notANumber(*result);
         const double clip = m_parts.settings.clipNorm;
-        const double rate = m_schedule.at(m_state.step);
+        const double rate = m_schedule.at(m_state.step) * m_state.rateScale;
         m_optimizer.step(rate, clip > 0 ? std::min(1.0, clip / (result->gradNorm + 1e-6)) : 1.0);
+        const auto late = m_watchdog.end();
         if (auto done = reportStep(*result, rate, watch.seconds()); !done)
             return done.error();
+        if (late) {
+            if (auto done = m_parts.record(lateWarning(*late, false)); !done)
+                return done.error();
+        }
+        if (m_state.watch.add(m_state.step, result->loss) && m_parts.settings.stopOnRise)
+            return ranAway();
         if (checkDue()) {
             if (auto done = check(); !done)
                 return done.error();
@@ -124,6 +181,47 @@ Result<jobs::JobEnd> Trainer::run()
         }
     }
     return finish();
+}
+
+template<class Work> auto Trainer::withinMemory(Work work) -> Result<decltype(work())>
+{
+    while (true) {
+        try {
+            return work();
+        } catch (const std::exception& problem) {
+            if (!jobs::meansOutOfMemory(problem))
+                throw;
+        }
+        // Outside the handler: the exception may hold what was allocated.
+        m_optimizer.zeroGrad();
+        if (auto lowered = lowerMicroBatch(); !lowered)
+            return lowered.error();
+    }
+}
+
+void Trainer::setMicroBatchTokens(std::int64_t tokens)
+{
+    m_parts.settings.microBatchTokens = m_state.microBatchTokens = tokens;
+    m_plan = BatchPlan(lengthsOf(m_parts.trainRows), m_parts.settings.batchSize, tokens, m_parts.settings.seed);
+}
+
+/// Half as many tokens together, down to the longest row, which cannot be divided. The rows of a step and their
+/// weight in it stay as they are.
+Result<void> Trainer::lowerMicroBatch()
+{
+    std::int64_t longest = 1;
+    for (const auto* rows : {&m_parts.trainRows, &m_parts.validationRows}) {
+        for (const auto& row : *rows)
+            longest = std::max(longest, static_cast<std::int64_t>(row.ids.size()));
+    }
+    const auto before = m_parts.settings.microBatchTokens;
+    if (before <= longest)
+        return noRoom();
+    setMicroBatchTokens(std::max(before / 2, longest));
+    return emit(jobs::Warning{"memory_short",
+                              fmt::format("There was not enough memory at step {}: training.microBatchTokens went from {} to {} "
+                                          "for the rest of this run, and the step is done again. Each step still reads the same rows.",
+                                          m_state.step + 1, before, m_parts.settings.microBatchTokens)});
 }
 
 /// All micro-batches of one step; nothing when a person asked to stop meanwhile.
@@ -179,15 +277,21 @@ Result<void> Trainer::reportStep(const StepResult& result, double learningRate, 
     return emit(done);
 }
 
-/// Loss on the checking rows, answers to the fixed questions, and a save point when it is the best.
+/// Loss on the checking rows, answers to the fixed questions, and a save point when it is the best. A stop
+/// meanwhile leaves the state as it was, so that a resumed run does the whole check again.
 Result<void> Trainer::check()
 {
     m_context.emit(jobs::PhaseChanged{m_state.step == 0 ? "first check of the original" : "check", -1, ""});
-    m_state.lastCheckStep = m_state.step;
+    const auto before = m_state;
     bool best = false;
     if (!m_parts.validationRows.empty()) {
-        const auto result = evaluate(m_parts.model, m_parts.objective, m_parts.validationRows,
-                                     m_parts.settings.microBatchTokens, [&] { return m_context.stopRequested(); });
+        const auto evaluated = withinMemory([this] {
+            return evaluate(m_parts.model, m_parts.objective, m_parts.validationRows, m_parts.settings.microBatchTokens,
+                            [this] { return m_context.stopRequested(); });
+        });
+        if (!evaluated)
+            return evaluated.error();
+        const auto& result = *evaluated;
         if (!result)
             return {};
         best = result->loss < m_state.bestEvalLoss;
@@ -203,6 +307,13 @@ Result<void> Trainer::check()
     }
     if (m_parts.answerPrompts)
         m_parts.answerPrompts(m_state.step);
+    if (m_context.stopRequested()) {
+        const auto lowered = m_state.microBatchTokens;
+        m_state = before;
+        m_state.microBatchTokens = lowered;
+        return {};
+    }
+    m_state.lastCheckStep = m_state.step;
     if (best && m_state.step > 0) {
         if (auto saved = save(true); !saved)
             return saved;
@@ -213,9 +324,14 @@ Result<void> Trainer::check()
 
 Result<void> Trainer::save(bool best)
 {
-    if (m_savedStep == m_state.step)
+    if (m_savedStep == m_state.step && !best)
         return {};
     m_context.emit(jobs::PhaseChanged{"save", -1, ""});
+    // The curve up to here must be on the disk before a save point that a resumed run starts behind.
+    if (m_parts.settle) {
+        if (auto settled = m_parts.settle(); !settled)
+            return settled;
+    }
     auto folder = saveCheckpoint(m_parts.runFolder, m_parts.attached, m_optimizer,
                                  {m_state, m_parts.attached.adapterConfig(m_parts.baseModel), m_parts.fingerprints});
     if (!folder)
@@ -223,13 +339,14 @@ Result<void> Trainer::save(bool best)
     m_savedStep = m_state.step;
     if (auto emitted = emit(jobs::CheckpointSaved{m_state.step, *folder, best}); !emitted)
         return emitted;
-    rotateCheckpoints(m_parts.runFolder, m_parts.settings.keepCheckpoints, {m_state.bestStep});
+    rotateCheckpoints(m_parts.runFolder, m_state.step, m_parts.settings.keepCheckpoints, {m_state.bestStep, calmSavePoint()});
     m_context.emit(jobs::PhaseChanged{"train", -1, ""});
     return {};
 }
 
 Result<jobs::JobEnd> Trainer::stopAndKeep()
 {
+    m_watchdog.rest();
     if (m_state.step > 0) {
         if (auto saved = save(false); !saved)
             return saved.error();
@@ -266,23 +383,15 @@ bool Trainer::checkDue() const
     return m_state.step % m_parts.settings.checkEvery == 0 && m_state.step < m_totalSteps;
 }
 
-bool Trainer::checkpointDue() const { return m_state.step % m_parts.settings.checkpointEvery == 0; }
+/// The last step is saved when its check is known.
+bool Trainer::checkpointDue() const
+{
+    return m_state.step % m_parts.settings.checkpointEvery == 0 && m_state.step < m_totalSteps;
+}
 
 bool Trainer::shouldStopEarly() const
 {
     return m_parts.settings.earlyStop && m_state.checksWithoutGain >= m_parts.settings.patience;
-}
-
-Error Trainer::diverged(const StepResult& result) const
-{
-    const char* what = std::isfinite(result.loss) ? "size of change" : "loss";
-    const auto safe = m_savedStep > 0 ? fmt::format("your work up to step {} is saved", m_savedStep)
-                                      : std::string("no save point was written yet");
-    return {ErrorCode::Diverged,
-            fmt::format("the {} stopped being a number at step {}; the weights were not changed by it, and {}", what,
-                        m_state.step + 1, safe),
-            "step " + std::to_string(m_state.step + 1),
-            fmt::format("Start again with half the change per step ({})", m_parts.settings.learningRate / 2)};
 }
 
 } // namespace fettle::train

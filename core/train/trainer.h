@@ -2,6 +2,7 @@
 
 #include "base/param_spec.h"
 #include "jobs/job.h"
+#include "jobs/watchdog.h"
 #include "methods/method.h"
 #include "objectives/objective.h"
 #include "train/batch_plan.h"
@@ -23,7 +24,7 @@ struct TrainerSettings
     std::string schedule = "cosine";
     AdamwSettings optimizer;
     std::int64_t checkEvery = 0, checkpointEvery = 0, keepCheckpoints = 2;
-    bool earlyStop = true;
+    bool earlyStop = true, stopOnRise = true;
     std::int64_t patience = 3;
     std::uint64_t seed = 42;
 
@@ -62,12 +63,17 @@ public:
         Json fingerprints;
         std::function<Result<void>(const jobs::Event&)> record;  ///< run folder and database first
         std::function<void(std::int64_t step)> answerPrompts;    ///< emits SampleDone; may be empty
+        std::function<Result<void>()> settle;                    ///< puts what was recorded on the disk; may be empty
     };
 
     Trainer(Parts parts, jobs::JobContext& context);
+    ~Trainer();
+    Trainer(const Trainer&) = delete;
+    Trainer& operator=(const Trainer&) = delete;
 
-    /// Goes on from a save point. Errors: InvalidInput when it belongs to other data or settings.
-    Result<void> resume(const std::filesystem::path& checkpoint);
+    /// Goes on from a save point, with the schedule's rate times `rateScale` where a person asks for
+    /// another one. Errors: InvalidInput when it belongs to other data or settings.
+    Result<void> resume(const std::filesystem::path& checkpoint, std::optional<double> rateScale = {});
     Result<jobs::JobEnd> run();
 
 private:
@@ -77,6 +83,11 @@ private:
         std::int64_t tokens = 0, trainedTokens = 0;
     };
     std::optional<StepResult> forwardBackward();
+    /// Does `work`, again with smaller micro-batches for as long as the memory does not suffice.
+    template<class Work> auto withinMemory(Work work) -> Result<decltype(work())>;
+    Result<void> lowerMicroBatch();
+    void setMicroBatchTokens(std::int64_t tokens);
+    Result<jobs::JobEnd> loop();
     Result<void> emit(jobs::Event event);
     Result<void> reportStep(const StepResult& result, double learningRate, double seconds);
     Result<void> check();
@@ -86,7 +97,13 @@ private:
     bool checkDue() const;
     bool checkpointDue() const;
     bool shouldStopEarly() const;
-    Error diverged(const StepResult& result) const;
+    /// The newest save point from before the loss began to rise, or -1.
+    std::int64_t calmSavePoint() const;
+    std::string whatIsSafe() const;
+    std::string placeOfStep(std::int64_t step) const;
+    Error notANumber(const StepResult& result) const;
+    Error ranAway() const;
+    Error noRoom() const;
 
     Parts m_parts;
     jobs::JobContext& m_context;
@@ -94,9 +111,11 @@ private:
     Adamw m_optimizer;
     Schedule m_schedule;
     Rng m_dropout;
+    int m_threadsBefore = 1;  ///< a resumed run takes the number that it began with, and gives this back
     std::int64_t m_totalSteps = 0;
     TrainingState m_state;
     std::int64_t m_savedStep = -1;
+    jobs::Watchdog m_watchdog;
 };
 
 } // namespace fettle::train

@@ -85,8 +85,6 @@ private Q_SLOTS:
         QVERIFY(readFile(path, 100).error().code == ErrorCode::InvalidInput);
         QVERIFY(readFile(folder.filePath("none").toStdString()).error().code ==
                 ErrorCode::NotFound);
-        appendLine(path, "more").value();
-        QVERIFY(readFile(path).value().ends_with("xmore\n"));
     }
 
     void foldersArePublishedOnce()
@@ -100,6 +98,21 @@ private Q_SLOTS:
         std::filesystem::create_directory(root / "new");
         QVERIFY(!publishFolder(root / "new", root / "done"));
         QVERIFY(std::filesystem::exists(root / "done/a") && std::filesystem::exists(root / "new"));
+    }
+
+    void foldersGiveWay()
+    {
+        QTemporaryDir folder;
+        const std::filesystem::path root = folder.path().toStdString();
+        for (const char* text : {"1", "2"}) {
+            std::filesystem::create_directory(root / "new");
+            writeFileAtomically(root / "new/a", text).value();
+            replaceFolder(root / "new", root / "done").value();
+            QCOMPARE(readFile(root / "done/a").value(), std::string(text));
+            QCOMPARE(QDir(folder.path()).entryList(QDir::Dirs | QDir::NoDotAndDotDot), QStringList("done"));
+        }
+        QVERIFY(!replaceFolder(root / "none", root / "done"));
+        QCOMPARE(readFile(root / "done/a").value(), std::string("2"));
     }
 
     void sizesThatOverflowAreSeen()

@@ -1,8 +1,11 @@
 #include "jobs/job.h"
+#include "jobs/watchdog.h"
 
 #include <QtTest>
 #include <atomic>
 #include <limits>
+#include <mutex>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -48,6 +51,8 @@ class TestJobs : public QObject
 {
     Q_OBJECT
 private Q_SLOTS:
+    void lateStepsAreNoticed();
+    void fullMemoryIsToldApart();
     void jobsRunInOrderOnOneThread()
     {
         std::atomic<int> started{0};
@@ -184,6 +189,62 @@ private Q_SLOTS:
         QVERIFY(!eventFromJson(Json{{"event", "dance"}}));
     }
 };
+
+void TestJobs::lateStepsAreNoticed()
+{
+    using namespace std::chrono_literals;
+    std::mutex mutex;
+    std::vector<Watchdog::Late> barks;
+    const auto heard = [&] {
+        const std::lock_guard lock(mutex);
+        return barks.size();
+    };
+    Watchdog dog(
+        [&](const Watchdog::Late& late) {
+            const std::lock_guard lock(mutex);
+            barks.push_back(late);
+        },
+        {.factor = 10, .least = 100ms});
+    const auto step = [&](std::int64_t number, std::chrono::milliseconds length) {
+        dog.begin(number);
+        std::this_thread::sleep_for(length);
+        return dog.end();
+    };
+    QVERIFY(!step(1, 150ms)); // nothing to measure it by yet
+    for (std::int64_t i = 2; i < 10; ++i)
+        QVERIFY(!step(i, 1ms));
+    QCOMPARE(heard(), std::size_t{0});
+    dog.begin(10);
+    QTRY_COMPARE(heard(), std::size_t{1}); // while it goes on
+    const auto late = dog.end();
+    QVERIFY(late && late->step == 10 && late->seconds >= 0.1 && late->median < 0.05);
+    QCOMPARE(barks[0].step, std::int64_t{10});
+    QVERIFY(!step(11, 1ms));
+    dog.begin(12);
+    dog.rest(); // a save point or a check may take its time
+    QTest::qWait(250);
+    QCOMPARE(heard(), std::size_t{1});
+    QVERIFY(step(13, 150ms)); // once more, and again only once
+    QTRY_COMPARE(heard(), std::size_t{2});
+}
+
+void TestJobs::fullMemoryIsToldApart()
+{
+    QVERIFY(meansOutOfMemory(std::bad_alloc()));
+    QVERIFY(meansOutOfMemory(std::runtime_error("CUDA out of memory. Tried to allocate 2 GiB")));
+    QVERIFY(meansOutOfMemory(
+        std::runtime_error("[enforce fail] DefaultCPUAllocator: not enough memory: you tried")));
+    QVERIFY(meansOutOfMemory(std::runtime_error(
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 8 bytes. Error code 12 (Cannot allocate memory)")));
+    QVERIFY(meansOutOfMemory(
+        std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))));
+    QVERIFY(!meansOutOfMemory(std::runtime_error("shapes differ")));
+    QVERIFY(errorFrom(std::bad_alloc(), "run").code == ErrorCode::OutOfMemory);
+    const auto other = errorFrom(std::runtime_error("a text of a user"), "run");
+    QVERIFY(other.code == ErrorCode::Internal &&
+            other.sentence().find("a text of a user") == std::string::npos);
+}
 
 QTEST_GUILESS_MAIN(TestJobs)
 #include "test_jobs.moc"
