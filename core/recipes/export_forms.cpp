@@ -9,6 +9,7 @@ const std::vector<ExportForm>& exportForms()
         mergedForm(),
         ggufForm(),
         ollamaForm(),
+        ggufLoraForm(),
     };
     return forms;
 }

@@ -48,6 +48,7 @@ const std::vector<ExportForm>& exportForms();
 ExportForm peftForm();
 ExportForm mergedForm();
 ExportForm ggufForm();
+ExportForm ggufLoraForm();
 ExportForm ollamaForm();
 
 } // namespace fettle::recipes

@@ -35,6 +35,8 @@ std::uint64_t estimatedExportBytes(const model::ModelConfig& config, const std::
     const auto bytesEach = [&type]() -> std::uint64_t {
         return type == "float32" ? 4 : type == "bfloat16" || type == "float16" ? 2 : 0;
     };
+    if (form == "gguf-lora")
+        return static_cast<std::uint64_t>(trainable) * 4;
     if (form == "peft")
         return static_cast<std::uint64_t>(trainable) * bytesEach();
     if (form == "merged")

@@ -16,7 +16,9 @@ FormWords wordsOf(const recipes::ExportFormInfo& form)
         {"gguf", "document-export", DeployPlace::tr("One file"),
          DeployPlace::tr("A GGUF file for chat programs on this or another computer.")},
         {"ollama", "dialog-messages", DeployPlace::tr("For Ollama"),
-         DeployPlace::tr("A GGUF file and a Modelfile with the conversation form.")}};
+         DeployPlace::tr("A GGUF file and a Modelfile with the conversation form.")},
+        {"gguf-lora", "list-add", DeployPlace::tr("Add-on for llama.cpp"),
+         DeployPlace::tr("A small GGUF file that is loaded beside the original's GGUF file.")}};
     for (const auto& words : known) {
         if (form.id == words.id)
             return words;

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Checks our GGUF add-ons with llama.cpp itself: tiny random models of every family are tuned for a few steps by
+`fettle-cli`, the add-on is written as `gguf-lora` and as `peft`, and libllama with base and add-on is compared with peft.
+
+usage: check_gguf_lora.py --cli build/test/bin/fettle-cli [--only gemma2,phi3] [--keep FOLDER]
+Needs what check_gguf.py needs, and peft. Exit code 77 when llama.cpp is not there.
+"""
+import argparse
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import check_gguf as gguf
+import peft
+import torch
+import transformers as hf
+
+llama_cpp = gguf.llama_cpp
+IDS = [5, 17, 200, 8, 3, 99, 45, 231, 7, 7, 120, 66, 31, 250, 12, 90]
+SETTINGS = {"lora.rank": 4, "lora.alpha": 12, "training.maxSteps": 8, "training.passes": 8, "training.learningRate": 0.02}
+
+
+def tuned(folder, adapter):
+    model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = peft.PeftModel.from_pretrained(model, adapter).eval()
+    with torch.no_grad():
+        return torch.log_softmax(model(torch.tensor([IDS])).logits[0].double(), -1)
+
+
+def with_add_on(base, add_on):
+    llama = gguf.Llama(base)
+    adapter = llama_cpp.llama_adapter_lora_init(llama.model, str(add_on).encode())
+    if not adapter:
+        raise RuntimeError("llama.cpp does not load the add-on")
+    if hasattr(llama_cpp, "llama_set_adapter_lora"):
+        failed = llama_cpp.llama_set_adapter_lora(llama.context, adapter, 1.0)
+    else:
+        failed = llama_cpp.llama_set_adapters_lora(llama.context, (ctypes.c_void_p * 1)(adapter), 1, (ctypes.c_float * 1)(1.0))
+    if failed:
+        raise RuntimeError("llama.cpp does not take the add-on")
+    result = torch.log_softmax(llama.logits(IDS).double(), -1)
+    llama.close()
+    return result
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--cli", required=True)
+    a.add_argument("--only", default="")
+    a.add_argument("--keep")
+    args = a.parse_args()
+    log = llama_cpp.llama_log_callback(lambda level, text, data: None)
+    llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    tokenizer = hf.AutoTokenizer.from_pretrained(gguf.HERE / "fixtures/tiny_llama")
+    work = pathlib.Path(args.keep or tempfile.mkdtemp())
+    work.mkdir(parents=True, exist_ok=True)
+    cli = [args.cli, "--workspace", work / "workspace"]
+    rows = work / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"The answer to question {i} is {i * 7}."}) + "\n" for i in range(24)))
+    gguf.run(*cli, "data", "import", rows, "--as", "rows", "--split", "80/10/10")
+    settings = [x for pair in SETTINGS.items() for x in ("--set", f"{pair[0]}={pair[1]}")]
+    bad = 0
+    for name, config in gguf.families(len(tokenizer)).items():
+        if args.only and name not in args.only.split(","):
+            continue
+        folder = work / name
+        out = {form: work / f"{name}-{form}" for form in ("gguf", "gguf-lora", "peft")}
+        for each in (folder, *out.values()):
+            shutil.rmtree(each, ignore_errors=True)
+        try:
+            gguf.make(config, tokenizer, folder)
+            gguf.run(*cli, "model", "import", folder, "--as", name)
+            gguf.run(*cli, "train", "--model", name, "--data", "rows", "--name", f"{name}-run", *settings)
+            gguf.run(*cli, "export", f"model:{name}", "--as", "gguf", "--type", "F32", "--to", out["gguf"])
+            for form in ("gguf-lora", "peft"):
+                gguf.run(*cli, "export", f"{name}-run", "--as", form, "--to", out[form])
+            plain, theirs = gguf.reference(folder, IDS), tuned(folder, out["peft"])
+            file = lambda form: out[form] / f"{out[form].name}.gguf"
+            difference = float((with_add_on(file("gguf"), file("gguf-lora")) - theirs).abs().max())
+            moved = float((theirs - plain).abs().max())
+            limit = 3e-3 if "gelu" in json.dumps(config.to_dict()) else 1e-4  # its table of GELU is in half precision
+            fine = difference < limit and moved > 0.1
+            print(f"{name}: log-probabilities {difference:.2g} in llama.cpp; the add-on moves them by {moved:.2g}"
+                  f"{'' if fine else '   WRONG'}", flush=True)
+        except Exception as e:
+            fine = False
+            print(f"{name}: {e}   WRONG", flush=True)
+        bad += 0 if fine else 1
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
