@@ -194,15 +194,12 @@ Tensor Decoder::embed(const std::vector<std::int64_t>& ids,
     return h;
 }
 
-/// The same as run(), in one pass written by hand.
-Tensor Decoder::runFused(const Tensor& input, const PackedTokens& tokens, Pass& pass)
+void Decoder::makeTurns(Pass& pass) const
 {
-    pass.positions = tokens.positions;
     for (const auto& layer : config.layer) {
         if (config.rotaryDim != 0 && layer.rotary)
             turnsOf(layer.local, pass);
     }
-    return normed(config, finalNorm, m_fused.run(input, tokens, pass.context, pass.turns));
 }
 
 Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
@@ -237,9 +234,11 @@ Tensor Decoder::hidden(const PackedTokens& tokens, const PassContext& context)
     Pass pass;
     pass.context = context;
     pass.offsets = tokens.offsets;
-    if (const auto input = embed(tokens.ids, tokens.positions);
-        m_fused.takes(input, tokens, context))
-        return runFused(input, tokens, pass);
+    if (const auto input = embed(tokens.ids, tokens.positions); m_fused.takes(input, context)) {
+        pass.positions = tokens.positions;
+        makeTurns(pass);
+        return normed(config, finalNorm, m_fused.run(input, tokens, context, pass.turns));
+    }
     return run(tokens.ids, tokens.positions, pass);
 }
 
@@ -251,7 +250,15 @@ Tensor Decoder::prefill(const PackedTokens& tokens, KvCache& cache,
     pass.offsets = tokens.offsets;
     pass.cache = &cache;
     pass.slots = slots;
-    const auto h = run(tokens.ids, tokens.positions, pass);
+    Tensor h;
+    if (const auto input = embed(tokens.ids, tokens.positions);
+        m_fused.takes(input, pass.context)) {
+        pass.positions = tokens.positions;
+        makeTurns(pass);
+        h = normed(config, finalNorm, m_fused.prefill(input, tokens, pass.turns, cache, slots));
+    } else {
+        h = run(tokens.ids, tokens.positions, pass);
+    }
     for (std::size_t d = 0; d < slots.size(); ++d)
         cache.lengths[static_cast<std::size_t>(slots[d])] =
             tokens.offsets[d + 1] - tokens.offsets[d];
@@ -269,7 +276,16 @@ Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache,
     pass.cache = &cache;
     pass.slots = slots;
     pass.decoding = true;
-    const auto h = run({ids.begin(), ids.end()}, places, pass);
+    Tensor h;
+    const std::vector<std::int64_t> tokens(ids.begin(), ids.end());
+    if (const auto input = embed(tokens, places);
+        m_fused.takes(input, pass.context) && m_fused.decodes(slots.size())) {
+        pass.positions = places;
+        makeTurns(pass);
+        h = normed(config, finalNorm, m_fused.decode(input, pass.turns, cache, slots));
+    } else {
+        h = run(tokens, places, pass);
+    }
     for (const auto slot : slots)
         ++cache.lengths[static_cast<std::size_t>(slot)];
     return h;

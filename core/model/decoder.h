@@ -30,7 +30,8 @@ private:
                      const std::vector<std::int64_t>& positions) const;
     at::Tensor run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& positions,
                    Pass& pass);
-    at::Tensor runFused(const at::Tensor& input, const PackedTokens& tokens, Pass& pass);
+    /// Angles that the layers ask for, into the pass.
+    void makeTurns(Pass& pass) const;
     Heads project(const Block& block, const at::Tensor& x, const Pass& pass) const;
     const Turns& turnsOf(bool local, Pass& pass) const;
     void turn(Heads& heads, const LayerConfig& layer, Pass& pass) const;

@@ -210,6 +210,8 @@ void Stack::forward(const Request& request, Tape& tape, float* output)
              [&](Index first, Index rows) { intoAttention(request, 0, tape[0], first, rows); });
     for (std::size_t number = 0; number <= last; ++number) {
         auto& kept = tape[number];
+        if (request.seen)
+            request.seen(number, kept.k, kept.v);
         tasks.clear();
         attentionTasks(request, number, kept, tasks);
         pack(request.layers[number], O, Down, false, tasks);

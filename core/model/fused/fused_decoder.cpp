@@ -141,7 +141,6 @@ struct FusedPass : torch::CustomClassHolder
     Tensor input;
     std::array<FusedDecoder::Turns, 2> turns;
     std::unique_ptr<fused::Tape> tape;
-    std::vector<Tensor> kept; ///< norm weights that were made for this pass
     std::function<void(FusedPass&, const float*, float*)> backward;
     std::function<void(std::unique_ptr<fused::Tape>)> release;
 
@@ -193,11 +192,10 @@ FusedDecoder::FusedDecoder(Decoder& decoder)
 }
 FusedDecoder::~FusedDecoder() = default;
 
-bool FusedDecoder::takes(const Tensor& input, const PackedTokens& tokens,
-                         const PassContext& pass) const
+bool FusedDecoder::takes(const Tensor& input, const PassContext& pass) const
 {
     const auto& config = m_decoder.config;
-    if (!tensor::useKernels(input) || pass.routerLogits || tokens.size() == 0 ||
+    if (!tensor::useKernels(input) || pass.routerLogits || input.size(0) == 0 ||
         m_decoder.blocks.empty())
         return false;
     if (config.norm != NormKind::Rms || config.qkv != QkvForm::Apart ||
@@ -208,27 +206,24 @@ bool FusedDecoder::takes(const Tensor& input, const PackedTokens& tokens,
     return std::ranges::all_of(m_decoder.blocks, blockFits);
 }
 
-Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
-                         const PassContext& context, const std::array<Turns, 2>& turns)
+namespace {
+
+/// What the passes of a decoder have in common; offsets, masks and wanted rows are added by the
+/// caller.
+fused::Request requestOf(const Decoder& decoder, const Tensor& input,
+                         const std::array<FusedDecoder::Turns, 2>& turns)
 {
-    const auto& config = m_decoder.config;
-    auto pass = c10::make_intrusive<FusedPass>();
-    auto& request = pass->request;
-    pass->input = input.detach().contiguous();
-    pass->turns = turns;
+    const auto& config = decoder.config;
+    fused::Request request;
     request.shape = {config.hidden,
                      config.heads,
                      config.kvHeads,
                      config.headDim,
-                     m_decoder.blocks[0].gate.matrix().size(0),
+                     decoder.blocks[0].gate.matrix().size(0),
                      static_cast<float>(config.normEps)};
-    request.input = dataOf(pass->input);
-    request.offsets = tokens.offsets;
-    request.wanted.assign(context.wanted.begin(), context.wanted.end());
-    if (context.training && context.dropout)
-        request.masks = {context.dropout, context.draw};
-    for (std::size_t number = 0; number < m_decoder.blocks.size(); ++number) {
-        const auto& block = m_decoder.blocks[number];
+    request.input = dataOf(input);
+    for (std::size_t number = 0; number < decoder.blocks.size(); ++number) {
+        const auto& block = decoder.blocks[number];
         const auto& own = config.layer[number];
         fused::Layer layer{linearOf(block.q),   linearOf(block.k),    linearOf(block.v),
                            linearOf(block.o),   linearOf(block.gate), linearOf(block.up),
@@ -243,6 +238,79 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
         }
         request.layers.push_back(layer);
     }
+    return request;
+}
+
+} // namespace
+
+Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
+                             const std::array<Turns, 2>& turns, KvCache& cache,
+                             std::span<const std::int64_t> slots)
+{
+    const auto own = input.contiguous();
+    auto request = requestOf(m_decoder, own, turns);
+    request.offsets = tokens.offsets;
+    const auto row = request.shape.keys();
+    request.seen = [&](std::size_t layer, const float* k, const float* v) {
+        for (std::size_t d = 0; d < slots.size(); ++d) {
+            const auto begin = tokens.offsets[d] * row, count = tokens.offsets[d + 1] * row - begin;
+            const auto to = slots[d] * cache.maxLength() * row;
+            std::copy_n(k + begin, count, cache.keys[layer].data_ptr<float>() + to);
+            std::copy_n(v + begin, count, cache.values[layer].data_ptr<float>() + to);
+        }
+    };
+    auto tape = m_state->take();
+    tape->layOut(request, /*keep=*/false);
+    const Tensor output = at::empty_like(own);
+    m_state->stack.forward(request, *tape, output.data_ptr<float>());
+    m_state->giveBack(std::move(tape));
+    return output;
+}
+
+bool FusedDecoder::decodes(std::size_t slots) const
+{
+    // More rows are a matter for the matrix kernels, and these read weights row by row.
+    return slots <= 32 && std::ranges::all_of(m_decoder.blocks, [](const Block& b) {
+               for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
+                   if (site->transposed || !site->weight.is_contiguous())
+                       return false;
+               }
+               return true;
+           });
+}
+
+Tensor FusedDecoder::decode(const Tensor& input, const std::array<Turns, 2>& turns, KvCache& cache,
+                            std::span<const std::int64_t> slots)
+{
+    const auto own = input.contiguous();
+    const auto request = requestOf(m_decoder, own, turns);
+    fused::CacheRows rows;
+    for (std::size_t layer = 0; layer < cache.keys.size(); ++layer) {
+        rows.keys.push_back(cache.keys[layer].data_ptr<float>());
+        rows.values.push_back(cache.values[layer].data_ptr<float>());
+    }
+    rows.places = cache.maxLength();
+    for (const auto slot : slots) {
+        rows.slots.push_back(slot);
+        rows.lengths.push_back(cache.lengths[static_cast<std::size_t>(slot)]);
+    }
+    const Tensor output = at::empty_like(own);
+    m_state->stack.decode(request, rows, output.data_ptr<float>());
+    return output;
+}
+
+Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
+                         const PassContext& context, const std::array<Turns, 2>& turns)
+{
+    auto pass = c10::make_intrusive<FusedPass>();
+    auto& request = pass->request;
+    pass->input = input.detach().contiguous();
+    pass->turns = turns;
+    request = requestOf(m_decoder, pass->input, turns);
+    request.offsets = tokens.offsets;
+    request.wanted.assign(context.wanted.begin(), context.wanted.end());
+    if (context.training && context.dropout)
+        request.masks = {context.dropout, context.draw};
     const bool trains =
         at::GradMode::is_enabled() &&
         (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, blockTrains));
@@ -252,7 +320,8 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
     pass->release = [state](std::unique_ptr<fused::Tape> tape) {
         state->giveBack(std::move(tape));
     };
-    const Tensor output = at::empty({request.outputs(), config.hidden}, pass->input.options());
+    const Tensor output =
+        at::empty({request.outputs(), request.shape.hidden}, pass->input.options());
     state->stack.forward(request, *pass->tape, output.data_ptr<float>());
     if (!trains)
         return output;

@@ -18,7 +18,7 @@ public:
     ~FusedDecoder();
 
     /// True when this model, as its sites and terms are now, is one that the fused pass knows.
-    bool takes(const at::Tensor& input, const PackedTokens& tokens, const PassContext& pass) const;
+    bool takes(const at::Tensor& input, const PassContext& pass) const;
     /// Angles of the tokens of a pass, [T, headDim / 2]; undefined where no layer asks for them.
     struct Turns
     {
@@ -28,6 +28,16 @@ public:
     /// global and of the local layers.
     at::Tensor run(const at::Tensor& input, const PackedTokens& tokens, const PassContext& pass,
                    const std::array<Turns, 2>& turns);
+    /// The same without a gradient, filling slots[d] of the cache from its start with document d.
+    at::Tensor prefill(const at::Tensor& input, const PackedTokens& tokens,
+                       const std::array<Turns, 2>& turns, KvCache& cache,
+                       std::span<const std::int64_t> slots);
+    /// True when one token a slot can go the fast way; asked besides takes().
+    bool decodes(std::size_t slots) const;
+    /// One token more for each slot: input [slots, hidden] -> states before the last norm. The
+    /// lengths of the cache are the caller's to raise.
+    at::Tensor decode(const at::Tensor& input, const std::array<Turns, 2>& turns, KvCache& cache,
+                      std::span<const std::int64_t> slots);
 
 private:
     struct State;

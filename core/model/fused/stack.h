@@ -43,6 +43,9 @@ struct Request
     std::vector<Index> offsets = {0}; ///< of the documents
     std::vector<Index> wanted;        ///< rows whose last states are asked for; empty: all
     Masks masks;
+    /// Called when the keys and values [tokens, kvHeads, headDim] of a layer are there; may be
+    /// empty.
+    std::function<void(std::size_t layer, const float* k, const float* v)> seen;
 
     Index tokens() const { return offsets.back(); }
     /// Behind the attention of the last layer the rows are the wanted ones.
@@ -52,6 +55,14 @@ struct Request
                 layer + 1 == layers.size() && !wanted.empty() ? wanted.data() : nullptr};
     }
     Index outputs() const { return wanted.empty() ? tokens() : static_cast<Index>(wanted.size()); }
+};
+
+/// Where the earlier tokens of some slots lie: per layer [all slots, places, kvHeads, headDim].
+struct CacheRows
+{
+    std::vector<float*> keys, values;
+    Index places = 0;
+    std::vector<Index> slots, lengths; ///< lengths: tokens before the new one
 };
 
 /// Activations of one layer that the backward pass needs; T tokens, R rows behind the attention
@@ -95,6 +106,11 @@ public:
     /// Adds the gradients of everything that trains. dOutput [outputs, hidden]; dInput [tokens,
     /// hidden] or null. Uses up what the tape kept.
     void backward(const Request& request, Tape& tape, const float* dOutput, float* dInput);
+
+    /// One new token for each slot of a cache. input, output [slots, hidden]; angles [slots,
+    /// headDim / 2]. The keys and values are added to the cache; its lengths are the caller's to
+    /// raise.
+    void decode(const Request& request, const CacheRows& cache, float* output);
 
 private:
     enum Part

@@ -89,6 +89,10 @@ struct CpuKernels
     /// x [k, n] with any strides, times `scale`, as panels [n / 16][k][16]; the last is filled with zeros.
     void (*packPanels)(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t k, std::int64_t n,
                        float scale, float* out, std::int64_t panelStride);
+    /// y [m, n] = x [m, k] w [n, k]^T for few rows x: w is read once, as it lies in memory. Rows of y lie
+    /// yStride apart.
+    void (*fewRows)(const float* x, const float* w, float* y, std::int64_t m, std::int64_t n, std::int64_t k,
+                    std::int64_t yStride);
     /// Floats of scratch that the two below need.
     std::int64_t (*attentionScratch)(const AttentionHead& head);
     /// Source: Dao et al. 2022, "FlashAttention", algorithms 1 and 2, over whole rows of scores.

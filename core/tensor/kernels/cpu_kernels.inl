@@ -262,7 +262,8 @@ void dropoutMask(float* mask, I begin, I n, std::uint64_t step, std::uint32_t ke
 extern const CpuKernels table;
 const CpuKernels table = {FETTLE_KERNEL_NAME, rmsNorm,         rmsNormBackward, rope,        siluGate,
                           siluGateBackward,   lossRow,         nllRow,          sumOfSquares, adamw,
-                          decodeAttention,    dropoutMask,     gemm,            packPanels,  attentionScratch,
+                          decodeAttention,    dropoutMask,     gemm,            packPanels,  fewRows,
+                          attentionScratch,
                           attention,          attentionBackward};
 
 } // namespace FETTLE_KERNEL_NAMESPACE
