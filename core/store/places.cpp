@@ -65,7 +65,10 @@ Result<void> makePrivateFolder(const fs::path& folder)
     if (errno == EEXIST && fs::is_directory(folder, ec))
         return {};
     const int reason = errno;
-    return Error{reason == ENOSPC ? ErrorCode::DiskFull : ErrorCode::Io,
+    if (reason == ENOSPC || reason == EDQUOT)
+        return Error{ErrorCode::DiskFull, "the disk is full, the folder cannot be made",
+                     folder.string(), "Free some space and try again; what was saved before is safe"};
+    return Error{ErrorCode::Io,
                  fmt::format("the folder cannot be made ({})", std::strerror(reason)),
                  folder.string(), "Check the permissions and the disk"};
 }

@@ -50,6 +50,9 @@ Error errorOf(sqlite3* db, int code, const std::filesystem::path& file)
     if (kind == SQLITE_FULL || ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && isNoSpace(system)))
         return {ErrorCode::DiskFull, "the disk is full", where,
                 "Free some space and try again; what was saved before is safe"};
+    if (kind == SQLITE_NOMEM)
+        return {ErrorCode::OutOfMemory, "there is not enough memory for the database", where,
+                "Close other programs and try again; what was saved before is safe"};
     if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
         return {ErrorCode::Busy, "another window or command is writing at the moment", where,
                 "Try again in a moment"};

@@ -147,10 +147,12 @@ Result<std::string> saveCheckpoint(const fs::path& runFolder, const methods::Att
                      runFolder.filename().string(), "Free some space, then continue the run; earlier save points are safe"};
     const fs::path partial = parent / (name + kPartial);
     fs::remove_all(partial, ec);
-    if (!fs::create_directory(partial, ec))
-        return Error{ec == std::errc::no_space_on_device ? ErrorCode::DiskFull : ErrorCode::Io,
-                     "the folder for a save point cannot be made (" + ec.message() + ")", runFolder.filename().string(),
-                     "Check the disk and the permissions of the workspace"};
+    if (!fs::create_directory(partial, ec) && ec == std::errc::no_space_on_device)
+        return Error{ErrorCode::DiskFull, "the disk is full, the folder for a save point cannot be made",
+                     runFolder.filename().string(), "Free some space, then continue the run"};
+    if (ec)
+        return Error{ErrorCode::Io, "the folder for a save point cannot be made (" + ec.message() + ")",
+                     runFolder.filename().string(), "Check the disk and the permissions of the workspace"};
     auto done = writeContents(partial, attached, optimizer, info);
     if (done)
         done = replaceFolder(partial, parent / name);
@@ -255,6 +257,16 @@ Result<CheckpointInfo> readCheckpointInfo(const fs::path& folder)
         return Error{ErrorCode::InvalidInput, "the state of this save point cannot be read", folder.filename().string(),
                      "Continue from another save point"};
     }
+}
+
+std::string differences(const Json& one, const Json& other)
+{
+    std::string names;
+    for (const auto& [key, value] : other.items()) {
+        if (!one.is_object() || !one.contains(key) || one[key] != value)
+            names += (names.empty() ? "" : " and ") + key;
+    }
+    return names.empty() && one != other ? "set of facts" : names;
 }
 
 Result<void> loadWeights(const fs::path& folder, const methods::Attached& attached)

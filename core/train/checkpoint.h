@@ -49,6 +49,8 @@ FoundCheckpoint findCheckpoint(const std::filesystem::path& runFolder,
 std::optional<std::filesystem::path> newestIntactCheckpoint(const std::filesystem::path& runFolder);
 
 Result<CheckpointInfo> readCheckpointInfo(const std::filesystem::path& folder);
+/// What two sets of fingerprints differ in: "model" or "data and settings"; empty when in nothing.
+std::string differences(const Json& one, const Json& other);
 /// Puts saved weights into an attached method's tensors (or a plain model's).
 Result<void> loadWeights(const std::filesystem::path& folder, const methods::Attached& attached);
 Result<void> loadOptimizer(const std::filesystem::path& folder, Adamw& optimizer);

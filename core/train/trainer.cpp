@@ -20,17 +20,6 @@ std::vector<std::int64_t> lengthsOf(const std::vector<EncodedRow>& rows)
     return lengths;
 }
 
-/// "model" or "data and settings": what two sets of fingerprints differ in; empty when in nothing.
-std::string differences(const Json& one, const Json& other)
-{
-    std::string names;
-    for (const auto& [key, value] : other.items()) {
-        if (!one.is_object() || !one.contains(key) || one[key] != value)
-            names += (names.empty() ? "" : " and ") + key;
-    }
-    return names.empty() && one != other ? "set of facts" : names;
-}
-
 jobs::Warning lateWarning(const jobs::Watchdog::Late& late, bool goesOn)
 {
     return {"step_slow", goesOn ? fmt::format("Step {} has been going on for {}; a step takes {} as a rule.", late.step,
@@ -122,8 +111,13 @@ Result<void> Trainer::resume(const std::filesystem::path& checkpoint, std::optio
     if (m_state.threads == 0)
         m_state.threads = m_threadsBefore;
     at::set_num_threads(static_cast<int>(m_state.threads));
-    if (auto emitted = emit(jobs::Resumed{m_state.step}); !emitted || !rateScale)
+    if (auto emitted = emit(jobs::Resumed{m_state.step}); !emitted)
         return emitted;
+    // Once more: the program may have ended between the save point and the word of it.
+    const jobs::CheckpointSaved saved{m_state.step, "checkpoints/" + checkpoint.filename().string(),
+                                      m_state.bestStep == m_state.step};
+    if (auto recorded = m_parts.record(saved); !recorded || !rateScale)
+        return recorded;
     m_state.rateScale *= *rateScale;
     m_state.watch = {};  // measured anew: the old course was given up
     return emit(jobs::Warning{"rate_changed", fmt::format("From step {} on, the change per step is {:.3g} times that of "

@@ -293,6 +293,8 @@ def main():
         if len(failures) >= 5:
             break
     shutil.rmtree(shelf)
+    if not failures and not (announced.finished and announced.save_point == STEPS):
+        failures.append("the model did not hear what the program said")
     print(f"{len(changes)} changes; disks opened: {dict(counts)}; {time.monotonic() - begun:.0f} s")
     for failure in failures:
         print(f"LOST: {failure}")

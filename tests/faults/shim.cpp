@@ -211,17 +211,9 @@ void afterCut()
 
 template<class Write> ssize_t writing(int fd, const void* data, std::size_t size, off_t offset, Write write)
 {
-    const std::lock_guard lock(world().mutex);
-    if (fd == STDOUT_FILENO) {
-        const ssize_t done = write(size);
-        if (done > 0) {
-            logText("A " + std::to_string(done) + "\n");
-            logRaw(data, static_cast<std::size_t>(done));
-        }
-        return done;
-    }
     if (!counts(pathOfFd(fd)))
         return write(size);
+    const std::lock_guard lock(world().mutex);
     bool cut = false;
     if (!allowed(Change::Write, &cut))
         return -1;
@@ -238,6 +230,16 @@ template<class Write> ssize_t writing(int fd, const void* data, std::size_t size
     if (cut)
         afterCut();
     return done;
+}
+
+/// What is said on standard output: a stream writes past the calls above.
+void said(std::FILE* stream, const char* data, std::size_t size)
+{
+    if (stream != stdout || size == 0)
+        return;
+    const std::lock_guard lock(world().mutex);
+    logText("A " + std::to_string(size) + "\n");
+    logRaw(data, size);
 }
 
 template<class Open> int opening(int folder, const char* name, int flags, Open open)
@@ -372,6 +374,20 @@ std::FILE* fopen64(const char* name, const char* mode)
     if (file != nullptr && (fresh || *mode == 'w'))
         logText((fresh ? "C " : "T ") + std::to_string(inodeOf(::fileno(file))) + (fresh ? " " + path : " 0") + "\n");
     return file;
+}
+
+std::size_t fwrite(const void* data, std::size_t size, std::size_t count, std::FILE* stream)
+{
+    REAL(fwrite);
+    said(stream, static_cast<const char*>(data), size * count);
+    return next(data, size, count, stream);
+}
+
+int fputs(const char* text, std::FILE* stream)
+{
+    REAL(fputs);
+    said(stream, text, std::strlen(text));
+    return next(text, stream);
 }
 
 ssize_t write(int fd, const void* data, std::size_t size)
