@@ -183,9 +183,6 @@ private:
     {
         const auto found = train::findCheckpoint(m_workspace->runFolder(m_run.id),
                                                  m_resume->from.value_or(std::numeric_limits<std::int64_t>::max()));
-        if (!found.folder && m_resume->from)
-            return Error{ErrorCode::NotFound, fmt::format("there is no save point up to step {}", *m_resume->from),
-                         "run " + m_run.id, "See its save points with: runs show"};
         for (const auto step : found.damaged) {
             const jobs::Warning warning{
                 "save_point_damaged",
@@ -309,6 +306,9 @@ Result<StartedRun> resumeRun(std::shared_ptr<store::Workspace> workspace, const 
     if (options.rate && !(*options.rate > 0 && *options.rate <= 10))
         return Error{ErrorCode::InvalidInput, "the factor of the change per step is not between 0 and 10", "rate",
                      "Give 0.5 to halve it"};
+    if (options.from && !train::findCheckpoint(workspace->runFolder(run->id), *options.from).folder)
+        return Error{ErrorCode::NotFound, fmt::format("there is no save point up to step {}", *options.from), "run " + run->id,
+                     "See its save points with: runs show"};
     return StartedRun{*run, std::make_shared<TrainJob>(workspace, *run, options)};
 }
 
