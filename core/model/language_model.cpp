@@ -32,7 +32,9 @@ void Model::to(c10::Device target, at::ScalarType dtype)
 
 Tensor LanguageModel::logits(const Tensor& rows) const
 {
-    auto out = at::mm(config.logitScale == 1 ? rows : rows * config.logitScale, headWeight.t());
+    const auto scaled = config.logitScale == 1 ? rows : rows * config.logitScale;
+    auto out = at::GradMode::is_enabled() ? at::mm(scaled, headWeight.t())
+                                          : tensor::product(scaled, headWeight);
     if (headBias.defined())
         out = out + headBias;
     const auto cap = config.logitSoftcap;

@@ -3,6 +3,7 @@
 #include "tensor/attention_op.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops_detail.h"
+#include "tensor/parallel.h"
 #include "tensor/torch_pch.h"
 
 #include <cmath>
@@ -73,15 +74,16 @@ Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine, float s
     float* yp = y.data_ptr<float>();
     at::parallel_for(0, rows, grain(heads * headDim), [&](std::int64_t from, std::int64_t to) {
         const auto skip = from * heads * headDim;
-        cpuKernels().rope(xp + skip, yp + skip, cp + from * headDim / 2, sp + from * headDim / 2, to - from, heads,
-                          headDim, sign);
+        cpuKernels().rope(xp + skip, yp + skip, cp + from * headDim / 2, sp + from * headDim / 2,
+                          to - from, heads, headDim, sign);
     });
     return y;
 }
 
 struct RopeFunction : Function<RopeFunction>
 {
-    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cosine, const Tensor& sine)
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cosine,
+                          const Tensor& sine)
     {
         ctx->save_for_backward({cosine, sine});
         return turned(x.contiguous(), cosine, sine, 1);
@@ -115,8 +117,8 @@ struct SiluGateFunction : Function<SiluGateFunction>
         const float* up = saved[1].const_data_ptr<float>();
         float *dgp = dGate.data_ptr<float>(), *dup = dUp.data_ptr<float>();
         at::parallel_for(0, dh.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from, nullptr,
-                                          to - from);
+            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from,
+                                          nullptr, to - from);
         });
         return {dGate, dUp};
     }
@@ -124,7 +126,11 @@ struct SiluGateFunction : Function<SiluGateFunction>
 
 } // namespace
 
-ReferenceOps::ReferenceOps() : m_before(referenceOnly) { referenceOnly = true; }
+ReferenceOps::ReferenceOps()
+    : m_before(referenceOnly)
+{
+    referenceOnly = true;
+}
 ReferenceOps::~ReferenceOps() { referenceOnly = m_before; }
 
 bool useKernels(const Tensor& x)
@@ -146,7 +152,8 @@ Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
     if (useKernels(x))
         return RopeFunction::apply(x, cosine, sine);
     const auto halves = x.chunk(2, -1);
-    const auto c = cosine.unsqueeze(1).to(x.scalar_type()), s = sine.unsqueeze(1).to(x.scalar_type());
+    const auto c = cosine.unsqueeze(1).to(x.scalar_type()),
+               s = sine.unsqueeze(1).to(x.scalar_type());
     return at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
 }
 
@@ -155,6 +162,24 @@ Tensor siluGate(const Tensor& gate, const Tensor& up)
     if (useKernels(gate))
         return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
     return at::silu(gate) * up;
+}
+
+Tensor product(const Tensor& rows, const Tensor& weight)
+{
+    constexpr std::int64_t kFew = 32, kOutputs = 192;
+    if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFew || !weight.is_contiguous())
+        return at::mm(rows, weight.t());
+    const Tensor x = rows.contiguous();
+    const auto count = x.size(0), in = x.size(1), out = weight.size(0);
+    const Tensor y = at::empty({count, out}, x.options().requires_grad(false));
+    const float *xp = x.const_data_ptr<float>(), *wp = weight.const_data_ptr<float>();
+    float* yp = y.data_ptr<float>();
+    parallelTasks((out + kOutputs - 1) / kOutputs, [&](std::int64_t task) {
+        const auto from = task * kOutputs;
+        cpuKernels().fewRows(xp, wp + from * in, yp + from, count, std::min(kOutputs, out - from),
+                             in, out);
+    });
+    return y;
 }
 
 Tensor dropout(const Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site)
@@ -166,9 +191,10 @@ Tensor dropout(const Tensor& x, double p, const Rng& rng, std::uint64_t step, st
     const auto threshold = static_cast<std::uint32_t>(p * 4294967296.0);
     const auto keepScale = static_cast<float>(1.0 / (1.0 - p));
     const auto key = rng.key();
-    const std::uint64_t counter = step << 20 | site;  // sites stay below 2^20
+    const std::uint64_t counter = step << 20 | site; // sites stay below 2^20
     at::parallel_for(0, mask.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-        cpuKernels().dropoutMask(mp + from, from, to - from, counter, key[0], key[1], threshold, keepScale);
+        cpuKernels().dropoutMask(mp + from, from, to - from, counter, key[0], key[1], threshold,
+                                 keepScale);
     });
     return x * mask.to(x.options());
 }

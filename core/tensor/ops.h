@@ -79,6 +79,9 @@ struct SideKeys
 at::Tensor localAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t block,
                           const at::Tensor& bias, const SideKeys& side, double scale);
 
+/// rows [N, in] weight [out, in]^T without a gradient: for few rows the weight is read once, as it lies.
+at::Tensor product(const at::Tensor& rows, const at::Tensor& weight);
+
 /// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p). The mask is a pure
 /// function of (rng, step, site): a repeated forward draws the same one.
 at::Tensor dropout(const at::Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site);

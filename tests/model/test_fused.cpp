@@ -260,6 +260,29 @@ private Q_SLOTS:
         }
     }
 
+    void kernelsMultiplyFewRows_data() { kernelsMultiply_data(); }
+    void kernelsMultiplyFewRows()
+    {
+        QFETCH(QString, variant);
+        const auto* kernels = tensor::cpuKernelsNamed(variant.toUtf8().constData());
+        if (!kernels)
+            QSKIP("this processor has not these instructions");
+        at::manual_seed(4);
+        for (const std::int64_t m : {1, 2, 3, 4, 7, 9}) {
+            for (const std::int64_t n : {1, 2, 5, 13, 100}) {
+                for (const std::int64_t k : {1, 8, 37, 700}) {
+                    const auto x = at::randn({m, k}), w = at::randn({n, k}),
+                               y = at::zeros({m, n + 3});
+                    kernels->fewRows(x.const_data_ptr<float>(), w.const_data_ptr<float>(),
+                                     y.data_ptr<float>(), m, n, k, n + 3);
+                    const auto expected = at::mm(x.to(at::kDouble), w.to(at::kDouble).t());
+                    QVERIFY((y.narrow(1, 0, n) - expected).abs().max().item<double>() < 1e-4);
+                    QCOMPARE(y.narrow(1, n, 3).abs().max().item<double>(), 0.0);
+                }
+            }
+        }
+    }
+
     void kernelsAttend_data() { kernelsMultiply_data(); }
     /// Forward and backward of one group of heads against autograd in float64.
     void kernelsAttend()

@@ -160,29 +160,28 @@ void packPanels(const float* x, I rowStride, I colStride, I k, I n, float scale,
     }
 }
 
-/// Four rows of w against `Rows` rows of x; the tail of k is summed one by one.
-template <int Rows>
+/// `Wide` rows of w at once against `Rows` rows of x; the tail of k is summed one by one.
+template <int Rows, int Wide>
 void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
 {
-    constexpr int kWide = 4;
-    for (I j = 0; j < n; j += kWide) {
-        const int some = static_cast<int>(std::min<I>(kWide, n - j));
-        const float* row[kWide];
-        for (int c = 0; c < kWide; ++c)
+    for (I j = 0; j < n; j += Wide) {
+        const int some = static_cast<int>(std::min<I>(Wide, n - j));
+        const float* row[Wide];
+        for (int c = 0; c < Wide; ++c)
             row[c] = w + (j + std::min(c, some - 1)) * k;
-        Vec sums[Rows][kWide];
+        Vec sums[Rows][Wide];
         for (int r = 0; r < Rows; ++r) {
-            for (int c = 0; c < kWide; ++c)
+            for (int c = 0; c < Wide; ++c)
                 sums[r][c] = Vec{};
         }
         I p = 0;
         for (; p + kLanes <= k; p += kLanes) {
-            Vec right[kWide];
-            for (int c = 0; c < kWide; ++c)
+            Vec right[Wide];
+            for (int c = 0; c < Wide; ++c)
                 right[c] = loadVec(row[c] + p);
             for (int r = 0; r < Rows; ++r) {
                 const Vec left = loadVec(x + r * k + p);
-                for (int c = 0; c < kWide; ++c)
+                for (int c = 0; c < Wide; ++c)
                     sums[r][c] += left * right[c];
             }
         }
@@ -201,15 +200,17 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
 
 void fewRows(const float* x, const float* w, float* y, I m, I n, I k, I yStride)
 {
-    // Pieces of w stay in the cache while all rows of x pass by.
-    const I piece = std::max<I>(4, 16384 / k / 4 * 4);
+    // Pieces of w stay in the first-level cache while all rows of x pass by.
+    const I piece = std::max<I>(12, 4096 / k / 12 * 12);
     for (I j = 0; j < n; j += piece) {
         const I some = std::min(piece, n - j);
         const float* part = w + j * k;
         I r = 0;
+        for (; r + 4 <= m; r += 4)
+            fewRowsOf<4, 3>(x + r * k, part, y + r * yStride + j, some, k, yStride);
         for (; r + 2 <= m; r += 2)
-            fewRowsOf<2>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<2, 4>(x + r * k, part, y + r * yStride + j, some, k, yStride);
         if (r < m)
-            fewRowsOf<1>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<1, 4>(x + r * k, part, y + r * yStride + j, some, k, yStride);
     }
 }
