@@ -3,6 +3,7 @@
 #include "cli/data.h"
 #include "cli/output.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 
@@ -73,10 +74,19 @@ std::string contentOf(const OrderedJson& message)
                : "";
 }
 
+/// Nothing but a role and a text: calls, weights and thoughts have no column.
+bool isPlain(const OrderedJson& message)
+{
+    return message.size() == 2 && message.contains("role") && message.contains("content") &&
+           message["content"].is_string();
+}
+
 /// One question and one answer, perhaps after a standing instruction: fits into columns.
 bool isSimpleChat(const data::Example& example)
 {
     const auto& messages = example.messages;
+    if (!std::ranges::all_of(messages, isPlain))
+        return false;
     const std::size_t first =
         !messages.empty() && messages[0].value("role", "") == "system" ? 1 : 0;
     return messages.size() == first + 2 && messages[first].value("role", "") == "user" &&

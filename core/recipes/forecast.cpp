@@ -21,7 +21,7 @@ namespace {
 /// careful figure for two cores.
 struct Speed
 {
-    double flops = 6e10;
+    double flops = 1e11;
     bool measured = false;
 };
 
@@ -77,6 +77,29 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
         addProblem(f, false, "There are no checking rows, so nothing tells when to stop. Split the rows again.");
 }
 
+/// Tokens of the largest micro-batch of a run.
+std::int64_t largestMicroBatch(const std::vector<train::EncodedRow>& rows, const train::TrainerSettings& trainer,
+                               std::uint64_t seed, std::int64_t steps)
+{
+    constexpr std::int64_t kWork = 50'000'000; // rows shuffled, all steps together
+    if (rows.empty() || static_cast<std::int64_t>(rows.size()) * steps > kWork)
+        return 0;
+    std::vector<std::int64_t> lengths;
+    for (const auto& row : rows)
+        lengths.push_back(static_cast<std::int64_t>(row.ids.size()));
+    const train::BatchPlan plan(lengths, trainer.batchSize, trainer.microBatchTokens, seed);
+    std::int64_t largest = 0;
+    for (std::int64_t step = 0; step < steps; ++step) {
+        for (const auto& bin : plan.window(step)) {
+            std::int64_t tokens = 0;
+            for (const auto row : bin)
+                tokens += lengths[row];
+            largest = std::max(largest, tokens);
+        }
+    }
+    return largest;
+}
+
 } // namespace
 
 Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
@@ -126,7 +149,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     f.secondsMeasured = speed.measured;
 
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
-    f.memoryBytes = trainingBytes(*config, settings);
+    f.memoryBytes = trainingBytes(*config, settings, largestMicroBatch(splits->train, trainer, plan.seed, f.steps));
     f.memoryAvailable = deviceReport().memoryAvailable;
     f.diskBytes = (moving * 12 + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());

@@ -1,19 +1,57 @@
 #include "recipes/memory.h"
 
+#include "model/fused/known.h"
+
 #include <algorithm>
 
 namespace fettle::recipes {
 
 namespace {
 
-/// Bytes of activations that autograd keeps for `tokens` tokens in float32, and of the loss chunk.
-std::uint64_t activationBytes(const model::ModelConfig& c, std::int64_t tokens)
+/// Floats of low-rank products that the fused pass keeps for a token and layer: seven sites, in
+/// panels.
+std::int64_t lowRankFloats(const ParamValues& settings)
+{
+    if (settings.text("method") != "lora")
+        return 0;
+    return 7 * ((settings.integer("lora.rank") + 15) / 16 * 16);
+}
+
+/// What the fused pass (model/fused/stack.h) holds for `tokens` tokens: activations of all layers,
+/// work of one, operands of one packed in both directions.
+std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& settings,
+                         std::int64_t tokens)
+{
+    const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
+    const auto low = lowRankFloats(settings);
+    const auto kept =
+        2 * c.hidden + 2 * queries + 2 * keys + 2 * c.intermediate + c.heads + 2 + low;
+    const auto work = 4 * c.hidden + 4 * queries + 4 * keys + c.intermediate + low;
+    const auto weights =
+        2 * (c.hidden * (queries + keys) + 3 * c.hidden * c.intermediate) + queries * c.hidden;
+    return tokens * (c.layers * kept + work) + 2 * weights;
+}
+
+/// What autograd keeps of the readable operations.
+std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens)
 {
     const auto perToken =
         c.hidden * 8 + c.heads * c.headDim * 3 + c.kvHeads * c.headDim * 4 + c.intermediate * 3;
-    const auto layers = c.layers + c.writer.layers;
-    return static_cast<std::uint64_t>(perToken * layers * tokens) * 4 +
-           static_cast<std::uint64_t>(c.vocab) * 512 * 4;
+    return perToken * (c.layers + c.writer.layers) * tokens;
+}
+
+/// Bytes of one micro-batch in float32, its piece of logits, and of a table that trains its
+/// gradients.
+std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
+                        std::int64_t tokens)
+{
+    if (tokens == 0)
+        tokens = settings.integer("training.microBatchTokens");
+    const bool whole = settings.text("method") == "full";
+    const auto floats =
+        model::fused::knows(c) ? fusedFloats(c, settings, tokens) : readableFloats(c, tokens);
+    const auto head = c.vocab * (whole ? 512 + 2 * c.hidden : 128);
+    return static_cast<std::uint64_t>(floats + head) * 4;
 }
 
 std::uint64_t weightBytes(const model::ModelConfig& config)
@@ -40,13 +78,13 @@ std::int64_t trainableParameters(const model::ModelConfig& config, const ParamVa
     return perRank * settings.integer("lora.rank");
 }
 
-std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings)
+std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
+                            std::int64_t tokens)
 {
     const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
     // Full training moves the weights themselves; an add-on is a further tensor beside them.
     const std::uint64_t perMoving = settings.text("method") == "full" ? 12 : 16;
-    return weightBytes(config) + moving * perMoving +
-           activationBytes(config, settings.integer("training.microBatchTokens"));
+    return weightBytes(config) + moving * perMoving + passBytes(config, settings, tokens);
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config)

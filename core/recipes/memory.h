@@ -11,8 +11,10 @@ namespace fettle::recipes {
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings);
 
 /// Bytes that training takes at its peak (estimated): weights, what the optimizer keeps, and the
-/// activations of one micro-batch in float32.
-std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings);
+/// activations of one micro-batch in float32. `tokens`: of the largest micro-batch; 0: as many as the
+/// settings allow.
+std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
+                            std::int64_t tokens = 0);
 
 /// Bytes that answering takes (estimated): weights and the keys and values of one full context of
 /// at most 4,096 tokens, all in float32.

@@ -1,9 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace fettle::tensor {
+
+/// Large memory is a mapping of its own, which the system gets back at once.
+struct ReleaseFloats
+{
+    void* mapping = nullptr;
+    std::size_t bytes = 0;
+    void operator()(float* data) const;
+};
 
 /// Floats that begin on a border of 64 bytes, in large pages where the system gives them. What they
 /// hold at first is undefined.
@@ -20,11 +29,7 @@ public:
     std::int64_t size() const { return m_size; }
 
 private:
-    struct Release
-    {
-        void operator()(float* data) const;
-    };
-    std::unique_ptr<float, Release> m_data;
+    std::unique_ptr<float, ReleaseFloats> m_data;
     std::int64_t m_size = 0;
 };
 

@@ -25,6 +25,7 @@ private Q_SLOTS:
     void tokensOfAConversation();
     void scoreAddsUp();
     void recipesAreExplained();
+    void callsAndToolsGoOutWhole();
     void fullOutputIsNoticed();
 
 private:
@@ -126,6 +127,28 @@ void TestCli::dataIsListedAndShown()
                  counts["test"].get<int>(),
              60);
     QVERIFY(m_cli.run({"data", "show", "rows"}).out.contains("question:"));
+}
+
+void TestCli::callsAndToolsGoOutWhole()
+{
+    const QByteArray messages =
+        R"([{"role":"user","content":"Weather?"},{"role":"assistant","content":null,)"
+        R"("tool_calls":[{"type":"function","function":{"name":"f","arguments":{"z":1,"a":2}}}]}])";
+    const QByteArray tools = R"([{"type":"function","function":{"name":"f","b":1,"a":2}}])";
+    const auto file =
+        m_cli.write("calls.jsonl", "{\"messages\":" + messages + ",\"tools\":" + tools + "}\n");
+    QDONE(m_cli.run({"data", "import", file, "--as", "calls"}));
+    const auto out = [&](const char* name) {
+        QFile written(m_cli.path(name));
+        return m_cli.run({"data", "export", "calls", "--to", written.fileName()}).code == 0 &&
+                       written.open(QIODevice::ReadOnly)
+                   ? written.readAll()
+                   : QByteArray();
+    };
+    const auto lines = out("calls out.jsonl");
+    QVERIFY2(lines.contains(messages) && lines.contains(tools), lines.constData());
+    const auto table = out("calls out.csv").replace("\"\"", "\"");
+    QVERIFY2(table.contains(messages) && table.contains(tools), table.constData());
 }
 
 void TestCli::dataGoesOutAndIn()

@@ -172,10 +172,9 @@ void TestDamagedFiles::everyPrefixIsHandled_data()
     QTest::newRow("json") << "t.json"
                           << QByteArray("[{\"instruction\":\"i\",\"output\":\"o\\\"]\"},\n "
                                         "{\"instruction\":\"j\",\"output\":\"p\"}]");
-    QTest::newRow("utf16") << "t.csv"
-                           << QByteArray("\xFF\xFEq\0u\0e\0s\0t\0i\0o\0n\0,"
-                                         "\0a\0n\0s\0w\0e\0r\0\n\0\x3d\xd8\x00\xde,\0b\0\n\0",
-                                         46);
+    static const char kUtf16[] = "\xFF\xFEq\0u\0e\0s\0t\0i\0o\0n\0,"
+                                 "\0a\0n\0s\0w\0e\0r\0\n\0\x3d\xd8\x00\xde,\0b\0\n\0";
+    QTest::newRow("utf16") << "t.csv" << QByteArray(kUtf16, sizeof kUtf16 - 1);
     QTest::newRow("txt") << "t.txt" << QByteArray("one\r\n\r\ntwo\xC3\xA4\rthree");
 }
 

@@ -29,7 +29,7 @@ std::vector<Example> rows(int count, int groups = 0, int classes = 1)
     for (int i = 0; i < count; ++i)
         list.push_back(row("question " + std::to_string(i),
                            groups > 0 ? "group " + std::to_string(i % groups) : std::string(),
-                           "class " + std::to_string(i * i % classes)));
+                           "class " + std::to_string(std::int64_t{i} * i % classes)));
     return list;
 }
 

@@ -198,8 +198,9 @@ void TestGgufExport::refuses_data()
 {
     QTest::addColumn<QString>("family");
     QTest::addColumn<QString>("words");
-    QTest::newRow("gpt_neo has no such files") << "gpt_neo"
-                                               << "no GGUF files of the family 'gpt_neo'";
+    QTest::newRow("gpt_neo has no such files")
+        << "gpt_neo"
+        << "models of the family 'gpt_neo' are not written as GGUF files";
     QTest::newRow("dense and sparse layers") << "qwen3_moe"
                                              << "with and without experts";
     QTest::newRow("scores scaled by layer") << "gpt2_scaled"

@@ -40,7 +40,8 @@ private Q_SLOTS:
         QVERIFY2(facts, facts ? "" : facts.error().sentence().c_str());
         const auto weights = static_cast<std::uint64_t>(facts->config.parameters()) * 4;
         QVERIFY(facts->answering.needed > weights);
-        QVERIFY(facts->whole.needed > facts->addOn.needed);
+        QVERIFY(facts->addOn.needed > facts->answering.needed);
+        QVERIFY(facts->whole.needed > 4 * weights); // with gradients and two moments
         QVERIFY(facts->answering.available > 0);
         ParamValues full(recipes::trainingSettings());
         QVERIFY(full.set("method", "full"));

@@ -17,7 +17,8 @@ void Tape::layOut(const Request& request, bool keep)
 {
     const auto& shape = request.shape;
     const auto tokens = request.tokens(), layers = static_cast<Index>(request.layers.size());
-    m_buffers.resize(static_cast<std::size_t>(keep ? layers : 1));
+    if (const auto needed = static_cast<std::size_t>(keep ? layers : 1); m_buffers.size() < needed)
+        m_buffers.resize(needed); // those of an earlier pass stay
     m_kept.assign(static_cast<std::size_t>(layers), {});
     m_inputs.assign(static_cast<std::size_t>(layers), nullptr);
     Index panels = 0; // of the widest update: without a backward pass the layers share one layout

@@ -1,6 +1,7 @@
 #include "model/fused/fused_decoder.h"
 
 #include "model/decoder.h"
+#include "model/fused/known.h"
 #include "model/fused/stack.h"
 #include "tensor/ops_detail.h"
 #include "tensor/torch_pch.h"
@@ -194,16 +195,9 @@ FusedDecoder::~FusedDecoder() = default;
 
 bool FusedDecoder::takes(const Tensor& input, const PassContext& pass) const
 {
-    const auto& config = m_decoder.config;
-    if (!tensor::useKernels(input) || pass.routerLogits || input.size(0) == 0 ||
-        m_decoder.blocks.empty())
-        return false;
-    if (config.norm != NormKind::Rms || config.qkv != QkvForm::Apart ||
-        config.headNorm != HeadNorm::None || config.parallelBlock || config.residualScale != 1 ||
-        config.activation != "silu" || config.attentionSoftcap != 0 ||
-        (config.rotaryDim != 0 && config.rotaryDim != config.headDim))
-        return false;
-    return std::ranges::all_of(m_decoder.blocks, blockFits);
+    return tensor::useKernels(input) && !pass.routerLogits && input.size(0) > 0 &&
+           !m_decoder.blocks.empty() && fused::knows(m_decoder.config) &&
+           std::ranges::all_of(m_decoder.blocks, blockFits);
 }
 
 namespace {
