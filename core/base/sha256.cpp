@@ -2,6 +2,7 @@
 
 #include "base/mapped_file.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
@@ -23,7 +24,8 @@ constexpr std::array<std::uint32_t, 64> kRound = {
 } // namespace
 
 Sha256::Sha256()
-    : m_state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}
+    : m_state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+              0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}
 {
 }
 
@@ -31,8 +33,8 @@ void Sha256::block(const std::uint8_t* bytes)
 {
     std::array<std::uint32_t, 64> w;
     for (std::size_t i = 0; i < 16; ++i)
-        w[i] = std::uint32_t{bytes[4 * i]} << 24 | std::uint32_t{bytes[4 * i + 1]} << 16
-               | std::uint32_t{bytes[4 * i + 2]} << 8 | bytes[4 * i + 3];
+        w[i] = std::uint32_t{bytes[4 * i]} << 24 | std::uint32_t{bytes[4 * i + 1]} << 16 |
+               std::uint32_t{bytes[4 * i + 2]} << 8 | bytes[4 * i + 3];
     for (std::size_t i = 16; i < 64; ++i) {
         const auto s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
         const auto s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
@@ -40,9 +42,10 @@ void Sha256::block(const std::uint8_t* bytes)
     }
     auto [a, b, c, d, e, f, g, h] = m_state;
     for (std::size_t i = 0; i < 64; ++i) {
-        const auto t1 = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & f) ^ (~e & g))
-                        + kRound[i] + w[i];
-        const auto t2 = (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        const auto t1 = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) +
+                        ((e & f) ^ (~e & g)) + kRound[i] + w[i];
+        const auto t2 =
+            (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
     }
     const std::array<std::uint32_t, 8> add = {a, b, c, d, e, f, g, h};
@@ -100,8 +103,15 @@ Result<std::string> sha256OfFile(const std::filesystem::path& path)
     auto file = MappedFile::open(path);
     if (!file)
         return file.error();
+    // Piece by piece, so that a file of gigabytes takes no memory.
+    constexpr std::size_t kPiece = std::size_t{1} << 22;
     Sha256 hash;
-    hash.update((*file)->bytes().data(), (*file)->bytes().size());
+    const auto bytes = (*file)->bytes();
+    for (std::size_t from = 0; from < bytes.size(); from += kPiece) {
+        const auto piece = bytes.subspan(from, std::min(kPiece, bytes.size() - from));
+        hash.update(piece.data(), piece.size());
+        (*file)->forget(piece);
+    }
     return hash.finish();
 }
 

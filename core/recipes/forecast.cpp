@@ -139,7 +139,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     for (const auto& row : splits->validation)
         checkTokens += static_cast<std::int64_t>(row.ids.size());
     const double passes = static_cast<double>(f.steps) / static_cast<double>(f.stepsPerPass);
-    const auto checks = trainer.checkEvery > 0 ? f.steps / trainer.checkEvery + 2 : std::min<std::int64_t>(f.steps, 10) + 2;
+    const auto checks = f.steps / train::checkInterval(trainer, f.steps) + 2;
     const auto speed = speedOnThisMachine(workspace, plan, *config);
     const double trainFlops = passes * static_cast<double>(f.tokensPerPass) * flopsPerToken(*config, settings.text("method"));
     const double checkFlops = static_cast<double>(checks * checkTokens) * 2.0 * static_cast<double>(config->parameters());

@@ -124,7 +124,7 @@ private:
             tokens += static_cast<double>(row.ids.size());
         const auto count = static_cast<std::int64_t>(rows.size());
         const auto steps = train::totalSteps(settings, count);
-        const auto every = settings.checkEvery > 0 ? settings.checkEvery : std::max<std::int64_t>(1, steps / 10);
+        const auto every = train::checkInterval(settings, steps);
         const auto perPass = static_cast<double>((count + settings.batchSize - 1) / settings.batchSize);
         m_measures.training(tokens / perPass, (steps - 1) / every + 1);
     }

@@ -69,6 +69,11 @@ std::int64_t totalSteps(const TrainerSettings& settings, std::int64_t rows)
     return settings.maxSteps > 0 ? std::min(steps, settings.maxSteps) : steps;
 }
 
+std::int64_t checkInterval(const TrainerSettings& settings, std::int64_t steps)
+{
+    return settings.checkEvery > 0 ? settings.checkEvery : std::max<std::int64_t>(1, steps / 10);
+}
+
 Trainer::Trainer(Parts parts, jobs::JobContext& context)
     : m_parts(std::move(parts))
     , m_context(context)
@@ -82,8 +87,7 @@ Trainer::Trainer(Parts parts, jobs::JobContext& context)
 {
     m_state.threads = m_threadsBefore;
     auto& settings = m_parts.settings;
-    if (settings.checkEvery == 0)
-        settings.checkEvery = std::max<std::int64_t>(1, m_totalSteps / 10);
+    settings.checkEvery = checkInterval(settings, m_totalSteps);
     if (settings.checkpointEvery == 0)
         settings.checkpointEvery = settings.checkEvery;
     m_schedule = {settings.schedule, settings.learningRate,

@@ -33,6 +33,8 @@ struct TrainerSettings
 
 /// Steps of a run over `rows` training rows.
 std::int64_t totalSteps(const TrainerSettings& settings, std::int64_t rows);
+/// Steps from one check to the next of a run of `steps`; by itself ten checks.
+std::int64_t checkInterval(const TrainerSettings& settings, std::int64_t steps);
 
 /// Loss of a model on fixed rows: mean over taught tokens with a 95 % interval over rows.
 struct Evaluation
