@@ -1,5 +1,4 @@
 #include "base/text.h"
-#include "base/text.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/session.h"

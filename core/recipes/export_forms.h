@@ -44,6 +44,12 @@ struct ExportForm
 /// The table, in the order that people see.
 const std::vector<ExportForm>& exportForms();
 
+/// The base from its folder with the run's method attached as it starts; the caller fills in what
+/// it read from the disk.
+Result<ReadBack> baseWithMethod(const ExportSource& source);
+/// Errors: Internal when `file` is not what write() gave the digest of.
+Result<void> checkDigest(const ExportSource& source, const std::filesystem::path& file);
+
 // Rows of the table: one file each, export_<form>.cpp.
 ExportForm peftForm();
 ExportForm mergedForm();

@@ -1,7 +1,6 @@
 // A whole model as one GGUF file for llama.cpp and the programs built on it, alone or with what
 // Ollama needs.
 
-#include "base/sha256.h"
 #include "model/import/gguf_export.h"
 #include "model/import/hf_folder.h"
 #include "model/import/ollama.h"
@@ -79,13 +78,8 @@ Result<void> write(ExportSource& source)
 Result<ReadBack> readBack(ExportSource& source)
 {
     const auto file = source.plan.folder / fileName(source.plan);
-    const auto digest = sha256OfFile(file);
-    if (!digest)
-        return digest.error();
-    if (*digest != source.digest)
-        return Error{ErrorCode::Internal, "the file on the disk is not what was written",
-                     file.filename().string(),
-                     "Do not use it; write it again, and check the disk if that does not help"};
+    if (auto whole = checkDigest(source, file); !whole)
+        return whole.error();
     const auto again = source.plan.folder.parent_path() /
                        ("." + source.plan.folder.filename().string() + ".read-back");
     std::error_code ec;

@@ -1,11 +1,9 @@
 // The add-on alone as a GGUF file, which llama.cpp loads beside the GGUF file of the original.
 
-#include "base/sha256.h"
 #include "model/import/gguf_adapter.h"
 #include "model/import/staged_folder.h"
 #include "model/load.h"
 #include "recipes/export_forms.h"
-#include "recipes/settings.h"
 #include "tensor/torch_pch.h"
 
 #include <cstring>
@@ -83,35 +81,22 @@ Result<std::int64_t> fill(const methods::Attached& attached, const methods::Atta
 Result<ReadBack> readBack(ExportSource& source)
 {
     const auto file = fileOf(source.plan, source.plan.folder);
-    const auto digest = sha256OfFile(file);
-    if (!digest)
-        return digest.error();
-    if (*digest != source.digest)
-        return Error{ErrorCode::Internal, "the file on the disk is not what was written",
-                     file.filename().string(),
-                     "Do not use it; write it again, and check the disk if that does not help"};
+    if (auto whole = checkDigest(source, file); !whole)
+        return whole.error();
     const auto base = model::ModelFiles::open(source.model.folder);
     if (!base)
         return base.error();
     const auto updates = model::readGgufAdapter(file, base->config());
     if (!updates)
         return updates.error();
-    auto decoder = model::loadLanguageModel(*base, c10::kCPU, at::kFloat);
-    if (!decoder)
-        return decoder.error();
-    ParamValues values(trainingSettings());
-    if (auto set = values.setAll(Json(source.run->settings)); !set)
-        return set.error();
-    auto method = methods::makeMethod(values.text("method"));
-    if (!method)
-        return method.error();
-    auto attached = (*method)->attach(**decoder, values, Rng(source.run->seed, "adapter init"));
-    if (!attached)
-        return attached.error();
-    const auto compared = fill(**attached, *source.model.attached, *updates);
+    auto again = baseWithMethod(source);
+    if (!again)
+        return again;
+    const auto compared = fill(*again->attached, *source.model.attached, *updates);
     if (!compared)
         return compared.error();
-    return ReadBack{*std::move(decoder), *std::move(attached), *compared};
+    again->weights = *compared;
+    return again;
 }
 
 deploy::ProofLimits limits(const std::string&) { return {}; }

@@ -1,8 +1,6 @@
 // The add-on alone, as the PEFT library reads it.
 
-#include "model/load.h"
 #include "recipes/export_forms.h"
-#include "recipes/settings.h"
 #include "tensor/torch_files.h"
 #include "tensor/torch_pch.h"
 
@@ -21,30 +19,19 @@ Result<ReadBack> readBack(ExportSource& source)
     auto compared = deploy::checkAdapter(*source.model.attached, source.plan.folder);
     if (!compared)
         return compared.error();
-    auto files = model::ModelFiles::open(source.model.folder);
-    if (!files)
-        return files.error();
-    auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);
-    if (!decoder)
-        return decoder.error();
-    ParamValues values(trainingSettings());
-    if (auto set = values.setAll(Json(source.run->settings)); !set)
-        return set.error();
-    auto method = methods::makeMethod(values.text("method"));
-    if (!method)
-        return method.error();
-    auto attached = (*method)->attach(**decoder, values, Rng(source.run->seed, "adapter init"));
-    if (!attached)
-        return attached.error();
+    auto again = baseWithMethod(source);
+    if (!again)
+        return again;
     auto tensors = tensor::readTensors(source.plan.folder / "adapter_model.safetensors");
     if (!tensors)
         return tensors.error();
     const at::NoGradGuard noGrad;
-    for (const auto& each : (*attached)->trainable()) {
+    for (const auto& each : again->attached->trainable()) {
         at::Tensor target = each.value;
         target.copy_(tensors->at("base_model.model." + each.name));
     }
-    return ReadBack{*std::move(decoder), *std::move(attached), *compared};
+    again->weights = *compared;
+    return again;
 }
 
 deploy::ProofLimits limits(const std::string&) { return {}; }

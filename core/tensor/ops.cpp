@@ -166,8 +166,9 @@ Tensor siluGate(const Tensor& gate, const Tensor& up)
 
 Tensor product(const Tensor& rows, const Tensor& weight)
 {
-    constexpr std::int64_t kFew = 32, kOutputs = 192;
-    if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFew || !weight.is_contiguous())
+    constexpr std::int64_t kOutputs = 192;
+    if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFewRows ||
+        !weight.is_contiguous())
         return at::mm(rows, weight.t());
     const Tensor x = rows.contiguous();
     const auto count = x.size(0), in = x.size(1), out = weight.size(0);

@@ -1,5 +1,4 @@
 #include "model/fused/stack.h"
-#include "tensor/parallel.h"
 
 #include <algorithm>
 
@@ -11,25 +10,6 @@ using tensor::kPanel;
 namespace {
 
 Index blocksOf(Index rows) { return (rows + kRowBlock - 1) / kRowBlock; }
-
-/// Puts rows of x [rows, in] where the gradient of `linear` expects them: panels [in /
-/// 16][total][16].
-void keepInput(const Linear& linear, const float* x, Index rows, Index first, Index total,
-               const Masks& masks, AlignedBuffer& panels)
-{
-    if (!linear.trains())
-        return;
-    Scratch scratch;
-    if (linear.rank > 0 && linear.dropout > 0 && masks.rng) {
-        float* dropped = scratch.take(rows * linear.in);
-        drawMask(linear, masks, first, rows, dropped);
-        for (Index i = 0; i < rows * linear.in; ++i)
-            dropped[i] *= x[i];
-        x = dropped;
-    }
-    cpuKernels().packPanels(x, linear.in, 1, rows, linear.in, 1, panels.data() + first * kPanel,
-                            total * kPanel);
-}
 
 /// y = x * inverse * weight, as the norm gave it in the forward pass.
 void normAgain(const float* x, const float* inverse, const float* weight, float* y, Index rows,
@@ -60,6 +40,18 @@ bool dropsApart(const Linear& linear, const Masks& masks)
     return linear.rank > 0 && linear.dropout > 0 && masks.rng;
 }
 
+/// Which site's panels hold the input of `part`: sites that read the same share one copy unless
+/// their random masks differ.
+std::size_t panelsOf(const Layer& layer, std::size_t part, const Masks& masks)
+{
+    const std::size_t first = part <= V ? Q : part == Up ? Gate : part;
+    for (auto earlier = first; earlier < part && !dropsApart(layer[part], masks); ++earlier) {
+        if (layer[earlier].trains() && !dropsApart(layer[earlier], masks))
+            return earlier;
+    }
+    return part;
+}
+
 } // namespace
 
 void Stack::reserveBackward(const Request& request)
@@ -80,14 +72,41 @@ void Stack::reserveBackward(const Request& request)
     }
     m_norm1Parts.reserve(blocksOf(tokens) * shape.hidden);
     m_norm2Parts.reserve(blocksOf(tokens) * shape.hidden);
-    for (std::size_t number = 0; number < request.layers.size(); ++number) {
-        const auto& layer = request.layers[number];
-        for (int part = 0; part < kParts; ++part) {
-            const auto& l = linear(layer, part);
-            m_work[static_cast<std::size_t>(part)].reserveRows(l, tokens);
-            if (l.trains())
-                m_panels[static_cast<std::size_t>(part)].reserve((l.in + 15) / 16 * 16 * tokens);
+    for (const auto& layer : request.layers) {
+        for (std::size_t part = 0; part < kParts; ++part) {
+            m_work[part].reserveRows(layer[part], tokens);
+            if (layer[part].trains())
+                m_panels[part].reserve((layer[part].in + 15) / 16 * 16 * tokens);
         }
+    }
+}
+
+void Stack::packBackward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks)
+{
+    for (auto part = from; part <= to; ++part)
+        m_work[part].packBackward(layer[part], tasks);
+}
+
+/// Puts rows of x [rows, in], which the sites from..to read, where their gradients expect them:
+/// panels [in / 16][total][16].
+void Stack::keepInputs(const Layer& layer, std::size_t from, std::size_t to, const float* x,
+                       Index rows, Index first, Index total, const Masks& masks)
+{
+    for (auto part = from; part <= to; ++part) {
+        const auto& linear = layer[part];
+        if (!linear.trains() || panelsOf(layer, part, masks) != part)
+            continue;
+        Scratch scratch;
+        const float* seen = x;
+        if (dropsApart(linear, masks)) {
+            float* dropped = scratch.take(rows * linear.in);
+            drawMask(linear, masks, first, rows, dropped);
+            for (Index i = 0; i < rows * linear.in; ++i)
+                dropped[i] *= x[i];
+            seen = dropped;
+        }
+        cpuKernels().packPanels(seen, linear.in, 1, rows, linear.in, 1,
+                                m_panels[part].data() + first * kPanel, total * kPanel);
     }
 }
 
@@ -100,7 +119,7 @@ void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kep
     const auto& shape = request.shape;
     const auto hidden = shape.hidden, wide = shape.intermediate;
     const auto masks = request.masksBehind(number);
-    const bool compact = kept.heads != kept.mixed;
+    const bool compact = kept.compact();
     const float* dOut = m_dOut.data() + first * hidden;
     float* dMiddle = (compact ? m_rowsMiddle : m_dMiddle).data() + first * hidden;
     float* dHeads = (compact ? m_rowsHeads : m_dHeads).data() + first * shape.queries();
@@ -109,31 +128,28 @@ void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kep
     Scratch scratch;
     float *wideRows = scratch.take(rows * wide), *product = scratch.take(rows * wide);
     float* normed = scratch.take(rows * hidden);
-    m_work[Down].backward(layer.down, dOut, rows, first, wideRows, false, masks);
+    m_work[Down].backward(layer[Down], dOut, rows, first, wideRows, false, masks);
     cpuKernels().siluGateBackward(wideRows, gate, up, gate, up,
-                                  layer.down.trains() ? product : nullptr, rows * wide);
-    keepInput(layer.down, product, rows, first, kept.rows, masks, m_panels[Down]);
+                                  layer[Down].trains() ? product : nullptr, rows * wide);
+    keepInputs(layer, Down, Down, product, rows, first, kept.rows, masks);
     float* dNormed = wideRows; // its first part, no longer needed
-    m_work[Gate].backward(layer.gate, gate, rows, first, dNormed, false, masks);
-    m_work[Up].backward(layer.up, up, rows, first, dNormed, true, masks);
-    if (layer.gate.trains() || layer.up.trains()) {
+    m_work[Gate].backward(layer[Gate], gate, rows, first, dNormed, false, masks);
+    m_work[Up].backward(layer[Up], up, rows, first, dNormed, true, masks);
+    if (layer[Gate].trains() || layer[Up].trains()) {
         normAgain(middle, kept.norm2 + first, layer.mlpNorm.weight, normed, rows, hidden);
-        keepInput(layer.gate, normed, rows, first, kept.rows, masks, m_panels[Gate]);
-        if (!layer.gate.trains() || dropsApart(layer.up, masks))
-            keepInput(layer.up, normed, rows, first, kept.rows, masks, m_panels[Up]);
+        keepInputs(layer, Gate, Up, normed, rows, first, kept.rows, masks);
     }
     std::copy_n(dOut, rows * hidden, dMiddle);
     normBackward(layer.mlpNorm, dNormed, middle, kept.norm2 + first, dMiddle, m_norm2Parts, first,
                  rows, hidden);
-    m_work[O].backward(layer.o, dMiddle, rows, first, dHeads, false, masks);
-    keepInput(layer.o, kept.heads + first * shape.queries(), rows, first, kept.rows, masks,
-              m_panels[O]);
+    m_work[O].backward(layer[O], dMiddle, rows, first, dHeads, false, masks);
+    keepInputs(layer, O, O, kept.heads + first * shape.queries(), rows, first, kept.rows, masks);
 }
 
 /// Rows of the wanted tokens back to their places; the others get no gradient from above.
 void Stack::spreadLast(const Request& request, Kept& kept)
 {
-    if (kept.heads == kept.mixed)
+    if (!kept.compact())
         return;
     const auto& shape = request.shape;
     std::fill_n(m_dMiddle.data(), request.tokens() * shape.hidden, 0.0f);
@@ -151,28 +167,11 @@ void Stack::spreadLast(const Request& request, Kept& kept)
 void Stack::attentionGradientTasks(const Request& request, std::size_t number, Kept& kept,
                                    TaskList& tasks)
 {
-    const auto& layer = request.layers[number];
-    const auto shape = request.shape;
-    const auto group = shape.heads / shape.kvHeads, tokens = request.tokens();
     const auto parity = number % 2;
     for (std::size_t d = 0; d + 1 < request.offsets.size(); ++d) {
-        const auto begin = request.offsets[d], length = request.offsets[d + 1] - begin;
-        for (Index head = 0; length > 0 && head < shape.kvHeads; ++head) {
-            const auto atQuery = begin * shape.queries() + head * group * shape.headDim;
-            const auto atKey = begin * shape.keys() + head * shape.headDim;
-            const tensor::AttentionHead task{kept.q + atQuery,
-                                             kept.k + atKey,
-                                             kept.v + atKey,
-                                             kept.mixed + atQuery,
-                                             kept.lse + head * group * tokens + begin,
-                                             shape.queries(),
-                                             shape.keys(),
-                                             tokens,
-                                             length,
-                                             shape.headDim,
-                                             group,
-                                             layer.window,
-                                             layer.scale};
+        for (Index head = 0; head < request.shape.kvHeads; ++head) {
+            const auto task = attentionHead(request, request.layers[number], kept, d, head);
+            const auto atQuery = task.q - kept.q, atKey = task.k - kept.k;
             const tensor::AttentionGradients to{
                 m_dHeads.data() + atQuery, m_dq[parity].data() + atQuery,
                 m_dk[parity].data() + atKey, m_dv[parity].data() + atKey};
@@ -208,16 +207,12 @@ void Stack::backFromHeads(const Request& request, std::size_t number, Kept& kept
     Scratch scratch;
     float *normed = scratch.take(rows * hidden), *dNormed = scratch.take(rows * hidden);
     float* through = dx || layer.attentionNorm.grad ? dNormed : nullptr;
-    m_work[Q].backward(layer.q, dq, rows, first, through, false, masks);
-    m_work[K].backward(layer.k, dk, rows, first, through, true, masks);
-    m_work[V].backward(layer.v, dv, rows, first, through, true, masks);
-    if (layer.q.trains() || layer.k.trains() || layer.v.trains()) {
+    m_work[Q].backward(layer[Q], dq, rows, first, through, false, masks);
+    m_work[K].backward(layer[K], dk, rows, first, through, true, masks);
+    m_work[V].backward(layer[V], dv, rows, first, through, true, masks);
+    if (layer[Q].trains() || layer[K].trains() || layer[V].trains()) {
         normAgain(x, kept.norm1 + first, layer.attentionNorm.weight, normed, rows, hidden);
-        keepInput(layer.q, normed, rows, first, tokens, masks, m_panels[Q]);
-        if (!layer.q.trains() || dropsApart(layer.k, masks))
-            keepInput(layer.k, normed, rows, first, tokens, masks, m_panels[K]);
-        if ((!layer.q.trains() && !layer.k.trains()) || dropsApart(layer.v, masks))
-            keepInput(layer.v, normed, rows, first, tokens, masks, m_panels[V]);
+        keepInputs(layer, Q, V, normed, rows, first, tokens, masks);
     }
     if (!through)
         return;
@@ -239,38 +234,31 @@ void Stack::sumNorm(const AlignedBuffer& parts, float* grad, Index rows, Index d
 void Stack::outerGradients(const Request& request, std::size_t number, Kept& kept, TaskList& tasks)
 {
     const auto& layer = request.layers[number];
-    const auto& masks = request.masks;
-    const bool compact = kept.heads != kept.mixed;
-    const auto rows = kept.rows;
-    const auto& upPanels =
-        !layer.gate.trains() || dropsApart(layer.up, masks) ? m_panels[Up] : m_panels[Gate];
-    const float* dMiddle = (compact ? m_rowsMiddle : m_dMiddle).data();
-    m_work[O].gradients(layer.o, m_panels[O].data(), dMiddle, kept.lowO, rows, tasks);
-    m_work[Gate].gradients(layer.gate, m_panels[Gate].data(), kept.gate, kept.lowGate, rows, tasks);
-    m_work[Up].gradients(layer.up, upPanels.data(), kept.up, kept.lowUp, rows, tasks);
-    m_work[Down].gradients(layer.down, m_panels[Down].data(), m_dOut.data(), kept.lowDown, rows,
-                           tasks);
-    tasks.push_back(
-        [=, this] { sumNorm(m_norm2Parts, layer.mlpNorm.grad, rows, request.shape.hidden); });
+    const auto masks = request.masksBehind(number);
+    const auto rows = kept.rows, hidden = request.shape.hidden;
+    const float* dy[kParts] = {};
+    dy[O] = (kept.compact() ? m_rowsMiddle : m_dMiddle).data();
+    dy[Gate] = kept.gate, dy[Up] = kept.up, dy[Down] = m_dOut.data();
+    for (std::size_t part = O; part <= Down; ++part)
+        m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, masks)].data(), dy[part],
+                               kept.low[part], rows, tasks);
+    tasks.push_back([this, grad = layer.mlpNorm.grad, rows, hidden] {
+        sumNorm(m_norm2Parts, grad, rows, hidden);
+    });
 }
 
 /// Gradients of the projections into the attention.
 void Stack::innerGradients(const Request& request, std::size_t number, Kept& kept, TaskList& tasks)
 {
     const auto& layer = request.layers[number];
-    const auto& masks = request.masks;
-    const auto tokens = request.tokens();
+    const auto tokens = request.tokens(), hidden = request.shape.hidden;
     const auto parity = number % 2;
-    const auto& ofK = !layer.q.trains() || dropsApart(layer.k, masks) ? m_panels[K] : m_panels[Q];
-    const auto& ofV = (!layer.q.trains() && !layer.k.trains()) || dropsApart(layer.v, masks)
-                          ? m_panels[V]
-                      : layer.q.trains() ? m_panels[Q]
-                                         : m_panels[K];
-    m_work[Q].gradients(layer.q, m_panels[Q].data(), m_dq[parity].data(), kept.lowQ, tokens, tasks);
-    m_work[K].gradients(layer.k, ofK.data(), m_dk[parity].data(), kept.lowK, tokens, tasks);
-    m_work[V].gradients(layer.v, ofV.data(), m_dv[parity].data(), kept.lowV, tokens, tasks);
-    tasks.push_back([=, this] {
-        sumNorm(m_norm1Parts, layer.attentionNorm.grad, tokens, request.shape.hidden);
+    const float* dy[] = {m_dq[parity].data(), m_dk[parity].data(), m_dv[parity].data()};
+    for (std::size_t part = Q; part <= V; ++part)
+        m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, request.masks)].data(),
+                               dy[part], kept.low[part], tokens, tasks);
+    tasks.push_back([this, grad = layer.attentionNorm.grad, tokens, hidden] {
+        sumNorm(m_norm1Parts, grad, tokens, hidden);
     });
 }
 
@@ -278,12 +266,6 @@ void Stack::backward(const Request& request, Tape& tape, const float* dOutput, f
 {
     const auto& layers = request.layers;
     const auto hidden = request.shape.hidden, tokens = request.tokens();
-    auto overRows = [](Index rows, const auto& task) {
-        tensor::parallelTasks(blocksOf(rows), [&](Index block) {
-            const auto first = block * kRowBlock;
-            task(first, std::min(kRowBlock, rows - first));
-        });
-    };
     reserveBackward(request);
     // Below the lowest layer that trains nobody asks for a gradient.
     std::size_t lowest = 0;
@@ -291,7 +273,7 @@ void Stack::backward(const Request& request, Tape& tape, const float* dOutput, f
         ++lowest;
     auto number = layers.size() - 1;
     TaskList tasks;
-    pack(layers[number], O, Down, true, tasks);
+    packBackward(layers[number], O, Down, tasks);
     runTasks(tasks);
     std::copy_n(dOutput, request.outputs() * hidden, m_dOut.data());
     overRows(tape[number].rows, [&](Index first, Index rows) {
@@ -304,9 +286,9 @@ void Stack::backward(const Request& request, Tape& tape, const float* dOutput, f
         outerGradients(request, number, tape[number], tasks);
         if (number + 1 < layers.size())
             innerGradients(request, number + 1, tape[number + 1], tasks);
-        pack(layers[number], Q, V, true, tasks);
+        packBackward(layers[number], Q, V, tasks);
         if (number > lowest)
-            pack(layers[number - 1], O, Down, true, tasks);
+            packBackward(layers[number - 1], O, Down, tasks);
         runTasks(tasks);
         overRows(tokens, [&](Index first, Index rows) {
             float* dx = number > lowest ? m_dOut.data() + first * hidden

@@ -95,7 +95,7 @@ void Stack::decode(const Request& request, const CacheRows& cache, float* x)
         const auto& layer = request.layers[number];
         cpuKernels().rmsNorm(x, layer.attentionNorm.weight, normed, inverse, rows, hidden,
                              shape.normEps);
-        apply({{&layer.q, q}, {&layer.k, k}, {&layer.v, v}}, normed, rows);
+        apply({{&layer[Q], q}, {&layer[K], k}, {&layer[V], v}}, normed, rows);
         if (layer.cosine) {
             cpuKernels().rope(q, q, layer.cosine, layer.sine, rows, shape.heads, shape.headDim, 1);
             cpuKernels().rope(k, k, layer.cosine, layer.sine, rows, shape.kvHeads, shape.headDim,
@@ -120,12 +120,12 @@ void Stack::decode(const Request& request, const CacheRows& cache, float* x)
                                          own.take(group * length), group, shape.headDim, length,
                                          shape.keys(), layer.scale);
         });
-        apply({{&layer.o, part}}, mixed, rows);
+        apply({{&layer[O], part}}, mixed, rows);
         addTo(x, part, rows * hidden);
         cpuKernels().rmsNorm(x, layer.mlpNorm.weight, normed, inverse, rows, hidden, shape.normEps);
-        apply({{&layer.gate, gate}, {&layer.up, up}}, normed, rows);
+        apply({{&layer[Gate], gate}, {&layer[Up], up}}, normed, rows);
         cpuKernels().siluGate(gate, up, gate, rows * wide);
-        apply({{&layer.down, part}}, gate, rows);
+        apply({{&layer[Down], part}}, gate, rows);
         addTo(x, part, rows * hidden);
     }
 }

@@ -58,6 +58,12 @@ float* gradientOf(const Tensor& t)
     return grad.data_ptr<float>();
 }
 
+/// In the order of fused::Part.
+std::array<const LinearSite*, fused::kParts> sitesOf(const Block& b)
+{
+    return {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down};
+}
+
 bool siteFits(const LinearSite& site)
 {
     const auto& weight = site.weight;
@@ -79,7 +85,7 @@ bool normFits(const Norm& norm)
 
 bool blockFits(const Block& b)
 {
-    for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
+    for (const auto* site : sitesOf(b)) {
         if (!siteFits(*site))
             return false;
     }
@@ -128,7 +134,7 @@ bool siteTrains(const LinearSite& site)
 
 bool blockTrains(const Block& b)
 {
-    for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
+    for (const auto* site : sitesOf(b)) {
         if (siteTrains(*site))
             return true;
     }
@@ -219,9 +225,9 @@ fused::Request requestOf(const Decoder& decoder, const Tensor& input,
     for (std::size_t number = 0; number < decoder.blocks.size(); ++number) {
         const auto& block = decoder.blocks[number];
         const auto& own = config.layer[number];
-        fused::Layer layer{linearOf(block.q),   linearOf(block.k),    linearOf(block.v),
-                           linearOf(block.o),   linearOf(block.gate), linearOf(block.up),
-                           linearOf(block.down)};
+        fused::Layer layer;
+        std::ranges::transform(sitesOf(block), layer.linear.begin(),
+                               [](const auto* site) { return linearOf(*site); });
         layer.attentionNorm.weight = dataOf(block.attentionNorm.weight);
         layer.mlpNorm.weight = dataOf(block.mlpNorm.weight);
         layer.scale = static_cast<float>(config.scaleOfLayer(static_cast<std::int64_t>(number)));
@@ -264,12 +270,11 @@ Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
 bool FusedDecoder::decodes(std::size_t slots) const
 {
     // More rows are a matter for the matrix kernels, and these read weights row by row.
-    return slots <= 32 && std::ranges::all_of(m_decoder.blocks, [](const Block& b) {
-               for (const auto* site : {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down}) {
-                   if (site->transposed || !site->weight.is_contiguous())
-                       return false;
-               }
-               return true;
+    return static_cast<std::int64_t>(slots) <= tensor::kFewRows &&
+           std::ranges::all_of(m_decoder.blocks, [](const Block& b) {
+               return std::ranges::all_of(sitesOf(b), [](const auto* site) {
+                   return !site->transposed && site->weight.is_contiguous();
+               });
            });
 }
 
@@ -323,12 +328,9 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
         for (std::size_t number = 0; number < own.request.layers.size(); ++number) {
             const auto& block = m_decoder.blocks[number];
             auto& layer = own.request.layers[number];
-            fused::Linear* linears[] = {&layer.q,    &layer.k,  &layer.v,   &layer.o,
-                                        &layer.gate, &layer.up, &layer.down};
-            const LinearSite* sites[] = {&block.q,    &block.k,  &block.v,   &block.o,
-                                         &block.gate, &block.up, &block.down};
-            for (std::size_t i = 0; i < std::size(sites); ++i)
-                addGradients(*sites[i], *linears[i]);
+            const auto sites = sitesOf(block);
+            for (std::size_t part = 0; part < sites.size(); ++part)
+                addGradients(*sites[part], layer.linear[part]);
             layer.attentionNorm.grad = gradientOf(block.attentionNorm.weight);
             layer.mlpNorm.grad = gradientOf(block.mlpNorm.weight);
         }

@@ -16,6 +16,9 @@ struct AdamwStep
 /// Columns of a right side that lie together, see CpuKernels::packPanels.
 constexpr std::int64_t kPanel = 16;
 
+/// Rows of a left side up to which CpuKernels::fewRows is the better product.
+constexpr std::int64_t kFewRows = 32;
+
 /// One product of a sum of products: a [m, k] with any strides, b in panels.
 struct GemmPart
 {
