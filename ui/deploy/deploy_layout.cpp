@@ -5,13 +5,15 @@
 #include "ui/widgets/empty_state.h"
 
 #include <QComboBox>
+#include <QGridLayout>
 #include <QHBoxLayout>
 
 namespace fettle::ui {
 
-void DeployPlace::createTiles(QHBoxLayout* row)
+void DeployPlace::createTiles(QGridLayout* grid)
 {
-    row->setSpacing(Theme::instance().px(12));
+    constexpr int kColumns = 3; // fit the smallest window
+    grid->setSpacing(Theme::instance().px(12));
     for (const auto& form : recipes::exportFormInfos()) {
         const FormWords words = wordsOf(form);
         Tile tile;
@@ -22,7 +24,7 @@ void DeployPlace::createTiles(QHBoxLayout* row)
         tile.button->setAccessibleDescription(words.line);
         tile.button->setCheckable(true);
         tile.button->setAutoExclusive(true);
-        tile.button->setMinimumHeight(Theme::instance().px(180));
+        tile.button->setMinimumHeight(Theme::instance().px(150));
         tile.button->setMaximumWidth(Theme::instance().px(400));
         auto* top = new QHBoxLayout;
         top->addWidget(new IconLabel(words.icon, 22, Ink::Accent));
@@ -43,10 +45,12 @@ void DeployPlace::createTiles(QHBoxLayout* row)
             m_form = id;
             formChosen();
         });
-        row->addWidget(tile.button, 1);
+        const int number = static_cast<int>(m_tiles.size());
+        grid->addWidget(tile.button, number / kColumns, number % kColumns);
         m_tiles.push_back(std::move(tile));
     }
-    row->addStretch(0);
+    for (int column = 0; column < kColumns; ++column)
+        grid->setColumnStretch(column, 1);
 }
 
 QWidget* DeployPlace::createNumbers()
@@ -121,7 +125,7 @@ void DeployPlace::createLayout()
     auto* box = new QVBoxLayout(content);
     box->setContentsMargins(0, 4, 4, 0);
     box->setSpacing(Theme::instance().px(16));
-    auto* tiles = new QHBoxLayout;
+    auto* tiles = new QGridLayout;
     createTiles(tiles);
     box->addLayout(tiles);
     box->addWidget(createNumbers());

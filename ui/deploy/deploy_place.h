@@ -5,6 +5,7 @@
 #include <optional>
 
 class QComboBox;
+class QGridLayout;
 
 namespace fettle::ui {
 
@@ -36,7 +37,7 @@ private:
     };
 
     void createLayout();
-    void createTiles(QHBoxLayout* row);
+    void createTiles(QGridLayout* grid);
     QWidget* createNumbers();
     QWidget* createProgress();
     QWidget* createProof();
