@@ -59,7 +59,8 @@ public:
 
     Tensor forward(const model::LinearSite& site, const Tensor& x, const model::PassContext& pass) const override
     {
-        const Tensor dropped = pass.training ? tensor::dropout(x, dropout, *pass.dropout, pass.draw, site.index) : x;
+        const Tensor dropped =
+            pass.training ? tensor::dropout(x, dropout, {*pass.dropout, pass.draw, site.index, pass.places}) : x;
         if (site.weight.scalar_type() == at::kDouble)  // gradient checks in float64
             return site.base(x) + at::mm(at::mm(dropped, a.t()), b.t()) * scale;
         const Tensor bias = site.bias.defined() ? site.bias : at::empty({0}, site.weight.options());

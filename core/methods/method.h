@@ -18,6 +18,7 @@ struct TrainableTensor
     std::string name;     ///< without prefix: "model.layers.0.self_attn.q_proj.lora_A.weight"
     at::Tensor value;     ///< float32 leaf that requires a gradient
     bool decays = true;   ///< weight decay applies
+    bool table = false;   ///< of embeddings: a step reads few of its rows
 };
 
 /// A method that is attached to a model. Lives as long as the model.

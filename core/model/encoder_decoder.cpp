@@ -29,7 +29,8 @@ const Tensor& ofLayer(const std::vector<Tensor>& all, std::size_t number)
 /// What a document's first tokens are to the encoder and its others to the decoder.
 struct Parts
 {
-    std::vector<std::int64_t> read, write, rows; // rows: of all tokens, those with a state
+    std::vector<std::int64_t> read, write;
+    std::vector<std::int64_t> readRows, rows; // of all tokens: those read, those with a state
     Offsets readOffsets{0}, writeOffsets{0};
 };
 
@@ -39,8 +40,10 @@ Parts partsOf(const PackedTokens& tokens, std::int64_t startId)
     for (std::size_t d = 0; d + 1 < tokens.offsets.size(); ++d) {
         const auto begin = tokens.offsets[d], end = tokens.offsets[d + 1];
         const auto split = begin + tokens.sources[d];
-        for (auto t = begin; t < split; ++t)
+        for (auto t = begin; t < split; ++t) {
             parts.read.push_back(tokens.ids[static_cast<std::size_t>(t)]);
+            parts.readRows.push_back(t);
+        }
         for (auto t = split; t < end; ++t) {
             const bool first = t == split;
             parts.write.push_back(first ? startId : tokens.ids[static_cast<std::size_t>(t - 1)]);
@@ -50,6 +53,15 @@ Parts partsOf(const PackedTokens& tokens, std::int64_t startId)
         parts.writeOffsets.push_back(static_cast<std::int64_t>(parts.write.size()));
     }
     return parts;
+}
+
+/// Places of some rows of a pass; none where it has none.
+std::vector<std::int64_t> placesOf(const PassContext& pass, const std::vector<std::int64_t>& rows)
+{
+    std::vector<std::int64_t> places;
+    for (std::size_t i = 0; i < rows.size() && !pass.places.empty(); ++i)
+        places.push_back(pass.places[static_cast<std::size_t>(rows[i])]);
+    return places;
 }
 
 } // namespace
@@ -64,6 +76,7 @@ struct EncoderDecoder::Reading
     {
         Tensor blockOf; // [length] the global token of each token
         Tensor bias;    // [heads, length, globals]
+        std::vector<std::int64_t> places; // of the global tokens; see PassContext
     };
     std::vector<Globals> globals; // of each document; an undefined one has none
 };
@@ -80,7 +93,8 @@ Tensor EncoderDecoder::out(const LinearSite& site, const Tensor& mixed,
     return site.forward(mixed.reshape({mixed.size(0), config.heads * config.headDim}), pass);
 }
 
-EncoderDecoder::Reading EncoderDecoder::prepare(const Offsets& offsets) const
+EncoderDecoder::Reading EncoderDecoder::prepare(const Offsets& offsets,
+                                                const PassContext& pass) const
 {
     Reading reading;
     reading.offsets = offsets;
@@ -107,6 +121,9 @@ EncoderDecoder::Reading EncoderDecoder::prepare(const Offsets& offsets) const
         globals.blockOf = places.div(config.encoder.globalBlock, "floor").clamp_max(count - 1);
         const auto all = at::arange(count, places.options());
         globals.bias = bias(reader.globalBias, all.unsqueeze(0) - globals.blockOf.unsqueeze(1));
+        // Beside those of the document's tokens.
+        for (std::int64_t g = 0; g < count && !pass.places.empty(); ++g)
+            globals.places.push_back((pass.places[static_cast<std::size_t>(offsets[d])] | 1 << 20) + g);
     }
     return reading;
 }
@@ -134,7 +151,10 @@ Tensor EncoderDecoder::read(std::size_t number, const Tensor& x, const Reading& 
             const auto sums = at::zeros({globals.bias.size(2), x.size(1)}, x.options())
                                   .index_add(0, globals.blockOf, own(x));
             const auto tokens = normed(config, block.globalNorm, sums);
-            side = {inHeads(block.k, tokens, pass), inHeads(block.v, tokens, pass), globals.bias};
+            auto ofGlobals = pass;
+            ofGlobals.places = globals.places;
+            side = {inHeads(block.k, tokens, ofGlobals), inHeads(block.v, tokens, ofGlobals),
+                    globals.bias};
         }
         parts.push_back(tensor::localAttention(own(q), own(k), own(v),
                                                config.encoder.localRadius + 1, bias, side, scale));
@@ -145,7 +165,7 @@ Tensor EncoderDecoder::read(std::size_t number, const Tensor& x, const Reading& 
 Tensor EncoderDecoder::encode(const std::vector<std::int64_t>& ids, const Offsets& offsets,
                               const PassContext& pass) const
 {
-    const auto reading = prepare(offsets);
+    const auto reading = prepare(offsets, pass);
     auto h = at::embedding(embedding, indexOf(ids, device())); // [S, hidden]
     for (std::size_t number = 0; number < reader.blocks.size(); ++number) {
         const auto& block = reader.blocks[number];
@@ -156,8 +176,7 @@ Tensor EncoderDecoder::encode(const std::vector<std::int64_t>& ids, const Offset
 }
 
 Tensor EncoderDecoder::write(const std::vector<std::int64_t>& ids, const Offsets& offsets,
-                             const Tensor& memory, const Offsets& sourceOffsets,
-                             const PassContext& pass) const
+                             const Memory& memory, const PassContext& pass) const
 {
     const auto scale = config.scaleOfLayer(0);
     const auto longest = longestOf(offsets);
@@ -177,8 +196,8 @@ Tensor EncoderDecoder::write(const std::vector<std::int64_t>& ids, const Offsets
         h = h + out(block.o, mixed, pass);
         x = normed(config, block.crossNorm, h);
         mixed = tensor::documentAttention(
-            inHeads(block.crossQ, x, pass), inHeads(block.crossK, memory, pass),
-            inHeads(block.crossV, memory, pass), offsets, sourceOffsets, scale, {});
+            inHeads(block.crossQ, x, pass), inHeads(block.crossK, memory.states, memory.pass),
+            inHeads(block.crossV, memory.states, memory.pass), offsets, memory.offsets, scale, {});
         h = h + out(block.crossO, mixed, pass);
         h = h + feedForward(config, block, normed(config, block.mlpNorm, h), pass);
     }
@@ -188,13 +207,16 @@ Tensor EncoderDecoder::write(const std::vector<std::int64_t>& ids, const Offsets
 Tensor EncoderDecoder::hidden(const PackedTokens& tokens, const PassContext& pass)
 {
     const auto parts = partsOf(tokens, config.writer.startId);
-    const auto memory = encode(parts.read, parts.readOffsets, pass);
+    const auto readPlaces = placesOf(pass, parts.readRows), writePlaces = placesOf(pass, parts.rows);
+    auto reading = pass, writing = pass;
+    reading.places = readPlaces, writing.places = writePlaces;
+    const auto memory = encode(parts.read, parts.readOffsets, reading);
     auto all = at::zeros({tokens.size(), config.hidden}, memory.options());
     if (parts.write.empty())
         return pass.wanted.empty()
                    ? all
                    : all.narrow(0, 0, static_cast<std::int64_t>(pass.wanted.size()));
-    const auto states = write(parts.write, parts.writeOffsets, memory, parts.readOffsets, pass);
+    const auto states = write(parts.write, parts.writeOffsets, {memory, parts.readOffsets, reading}, writing);
     all = all.index_copy(0, indexOf(parts.rows, device()), states);
     if (pass.wanted.empty())
         return all;

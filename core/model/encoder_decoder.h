@@ -37,12 +37,18 @@ private:
     struct Reading;
     at::Tensor inHeads(const LinearSite& site, const at::Tensor& x, const PassContext& pass) const;
     at::Tensor out(const LinearSite& site, const at::Tensor& mixed, const PassContext& pass) const;
-    Reading prepare(const tensor::Offsets& offsets) const;
+    Reading prepare(const tensor::Offsets& offsets, const PassContext& pass) const;
     at::Tensor read(std::size_t number, const at::Tensor& x, const Reading& reading,
                     const PassContext& pass) const;
+    /// What the encoder gave, with its documents and what terms know of its rows.
+    struct Memory
+    {
+        at::Tensor states; ///< [S, hidden]
+        const tensor::Offsets& offsets;
+        const PassContext& pass;
+    };
     at::Tensor write(const std::vector<std::int64_t>& ids, const tensor::Offsets& offsets,
-                     const at::Tensor& memory, const tensor::Offsets& sourceOffsets,
-                     const PassContext& pass) const;
+                     const Memory& memory, const PassContext& pass) const;
     at::Tensor decodeLayer(std::size_t number, const at::Tensor& h, KvCache& cache,
                            std::span<const std::int64_t> slots,
                            const std::vector<std::vector<at::Tensor>>& biases) const;

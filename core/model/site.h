@@ -16,7 +16,10 @@ struct PassContext
 {
     bool training = false;         ///< dropout and noise are on
     const Rng* dropout = nullptr;  ///< set when training
-    std::uint64_t draw = 0;        ///< differs for every micro-batch of a run
+    std::uint64_t draw = 0;        ///< the step: each draws masks of its own
+    /// Which token of the data each row of T is, whatever it is packed with: masks belong to it.
+    /// Empty: the number of the row.
+    std::span<const std::int64_t> places = {};
     /// When set, each layer with experts adds its router's logits [T, experts].
     std::vector<at::Tensor>* routerLogits = nullptr;
     /// Rows of T whose last states are asked for, in the order of the result; empty: all.

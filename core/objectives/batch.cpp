@@ -17,4 +17,14 @@ void Batch::add(std::span<const std::int32_t> ids, std::span<const std::uint8_t>
 
 std::int64_t Batch::trainedCount() const { return std::accumulate(trained.begin(), trained.end(), std::int64_t{0}); }
 
+std::vector<std::int64_t> Batch::places() const
+{
+    std::vector<std::int64_t> places;
+    for (std::size_t d = 0; d < rows.size(); ++d) {
+        for (auto t = tokens.offsets[d]; t < tokens.offsets[d + 1]; ++t)
+            places.push_back(rows[d] << 21 | (t - tokens.offsets[d]));
+    }
+    return places;
+}
+
 } // namespace fettle::objectives

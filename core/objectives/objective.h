@@ -20,6 +20,8 @@ struct Batch
     /// One document more. ids and trained have the same length.
     void add(std::span<const std::int32_t> ids, std::span<const std::uint8_t> isTrained, std::int64_t row);
     std::int64_t trainedCount() const;
+    /// [T] row and position of each token as one number: see model::PassContext::places.
+    std::vector<std::int64_t> places() const;
 };
 
 /// Additive counts of a window, by name: {"tokens": 812}.

@@ -151,7 +151,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
     f.memoryBytes = trainingBytes(*config, settings, largestMicroBatch(splits->train, trainer, plan.seed, f.steps));
     f.memoryAvailable = deviceReport().memoryAvailable;
-    f.diskBytes = (moving * 12 + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
+    f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);
     f.sentence = fmt::format("{:.3g} {} over {} rows, {} steps, about {}.", passes, passes == 1 ? "pass" : "passes", f.rows,

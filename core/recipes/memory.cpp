@@ -85,13 +85,25 @@ std::int64_t trainableParameters(const model::ModelConfig& config, const ParamVa
     return perRank * settings.integer("lora.rank");
 }
 
+std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& settings)
+{
+    auto whole = trainableParameters(config, settings);
+    if (settings.text("training.optimizer") == "adamw")
+        return static_cast<std::uint64_t>(whole) * 8;
+    // In 8 bits two codes for each value and two scales for every 256; tables stay in 32 bits.
+    const auto table = settings.text("method") == "full" ? config.vocab * config.hidden : 0;
+    whole -= table;
+    return static_cast<std::uint64_t>(table * 8 + whole * 2 + whole / 32);
+}
+
 std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
                             std::int64_t tokens)
 {
     const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
-    // Full training moves the weights themselves; an add-on is a further tensor beside them.
-    const std::uint64_t perMoving = settings.text("method") == "full" ? 12 : 16;
-    return weightBytes(config) + moving * perMoving + passBytes(config, settings, tokens) + kBeside;
+    // Gradients; full training moves the weights themselves, an add-on is a further tensor.
+    const std::uint64_t perMoving = settings.text("method") == "full" ? 4 : 8;
+    return weightBytes(config) + moving * perMoving + momentBytes(config, settings) +
+           passBytes(config, settings, tokens) + kBeside;
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config)

@@ -7,6 +7,8 @@
 
 namespace fettle::recipes {
 
+/// What the optimizer remembers, in memory and in a save point.
+std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& settings);
 /// How many numbers of a model a run with these settings moves.
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings);
 

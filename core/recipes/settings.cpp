@@ -115,6 +115,10 @@ void addTraining(ParamList& list)
     list.push_back(real("training.warmup", "Gentle start", "warm-up",
                         "Share of the steps during which the change per step grows from nothing.",
                         "The first steps are uncertain and should be small.", 0.03, 0, 0.9, "share of steps"));
+    list.push_back(choice("training.optimizer", "Optimizer", "optimizer", "What turns gradients into changes of weights.",
+                          "AdamW is what recipes are tuned for; with memory in 8 bits it needs a quarter of the memory for "
+                          "its own numbers and learns about as well.",
+                          {"adamw", "adamw8bit"}, {"AdamW", "AdamW with memory in 8 bits"}));
     list.push_back(real("training.weightDecay", "Pull to zero", "weight decay",
                         "How strongly weights that train are pulled towards zero (AdamW).",
                         "With few passes it changes little.", 0, 0, 1));
@@ -169,6 +173,9 @@ void addChecks(ParamList& list)
     list.push_back(integer("checkpoints.keep", "Save points kept", "checkpoints kept",
                            "So many of the newest are kept; the best one always is.",
                            "Two guard against a damaged one without filling the disk.", 2, 1, 1000, "save points"));
+    list.push_back(real("checkpoints.waitForSpace", "Wait for space", "pause on a full disk",
+                        "How long a run waits when a save point does not fit on the disk; 0 ends it at once.",
+                        "Half an hour is time to make room; the run then goes on by itself.", 30, 0, 100'000, "minutes"));
 }
 
 } // namespace

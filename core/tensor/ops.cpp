@@ -183,19 +183,24 @@ Tensor product(const Tensor& rows, const Tensor& weight)
     return y;
 }
 
-Tensor dropout(const Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site)
+Tensor dropout(const Tensor& x, double p, const MaskSource& source)
 {
     if (p <= 0)
         return x;
+    const auto rows = x.size(0), dim = x.size(1);
+    if (!source.places.empty() && static_cast<std::int64_t>(source.places.size()) != rows)
+        throw std::logic_error("dropout: each row needs its place");
     Tensor mask = at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat));
     float* mp = mask.data_ptr<float>();
     const auto threshold = static_cast<std::uint32_t>(p * 4294967296.0);
     const auto keepScale = static_cast<float>(1.0 / (1.0 - p));
-    const auto key = rng.key();
-    const std::uint64_t counter = step << 20 | site; // sites stay below 2^20
-    at::parallel_for(0, mask.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-        cpuKernels().dropoutMask(mp + from, from, to - from, counter, key[0], key[1], threshold,
-                                 keepScale);
+    const auto key = source.rng.key();
+    at::parallel_for(0, rows, 16, [&](std::int64_t from, std::int64_t to) {
+        for (auto r = from; r < to; ++r) {
+            const auto place = source.places.empty() ? r : source.places[static_cast<std::size_t>(r)];
+            cpuKernels().dropoutMask(mp + r * dim, place * dim, dim, source.step << 20 | source.site,
+                                     key[0], key[1], threshold, keepScale);
+        }
     });
     return x * mask.to(x.options());
 }

@@ -82,9 +82,17 @@ at::Tensor localAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
 /// rows [N, in] weight [out, in]^T without a gradient: for few rows the weight is read once, as it lies.
 at::Tensor product(const at::Tensor& rows, const at::Tensor& weight);
 
-/// x with elements zeroed with probability p and the rest scaled by 1 / (1 - p). The mask is a pure
-/// function of (rng, step, site): a repeated forward draws the same one.
-at::Tensor dropout(const at::Tensor& x, double p, const Rng& rng, std::uint64_t step, std::uint64_t site);
+/// Where a mask comes from: a pure function of (rng, step, site, place of the row).
+struct MaskSource
+{
+    const Rng& rng;
+    std::uint64_t step = 0, site = 0;        ///< sites stay below 2^20
+    std::span<const std::int64_t> places = {}; ///< [T]; empty: the number of the row
+};
+
+/// x [T, dim] with elements zeroed with probability p and the rest scaled by 1 / (1 - p). A repeated
+/// forward draws the same mask, and a row the same one whatever it is packed with.
+at::Tensor dropout(const at::Tensor& x, double p, const MaskSource& source);
 
 /// What the loss over labelled rows gives besides its gradient.
 struct HeadLossInfo

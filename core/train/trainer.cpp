@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <thread>
 
 namespace fettle::train {
 
@@ -50,13 +51,14 @@ TrainerSettings TrainerSettings::from(const ParamValues& values, std::uint64_t s
     s.microBatchTokens = values.integer("training.microBatchTokens");
     s.schedule = values.text("training.schedule");
     s.optimizer = {values.real("training.beta1"), values.real("training.beta2"), values.real("training.epsilon"),
-                   values.real("training.weightDecay")};
+                   values.real("training.weightDecay"), values.text("training.optimizer") == "adamw8bit"};
     s.checkEvery = values.integer("checks.everySteps");
     s.earlyStop = values.flag("checks.earlyStop");
     s.stopOnRise = values.flag("checks.stopOnRise");
     s.patience = values.integer("checks.patience");
     s.checkpointEvery = values.integer("checkpoints.everySteps");
     s.keepCheckpoints = values.integer("checkpoints.keep");
+    s.waitForSpace = values.real("checkpoints.waitForSpace") * 60;
     s.seed = seed;
     return s;
 }
@@ -239,7 +241,9 @@ std::optional<Trainer::StepResult> Trainer::forwardBackward()
             m_optimizer.zeroGrad();
             return {};
         }
-        context.pass.draw = static_cast<std::uint64_t>(m_state.step) << 16 | i;
+        const auto places = window[i].places();
+        context.pass.draw = static_cast<std::uint64_t>(m_state.step);
+        context.pass.places = places;
         auto loss = m_parts.objective.compute(context, window[i], totals);
         loss.value.backward();
         result.loss += loss.sum;
@@ -330,8 +334,7 @@ Result<void> Trainer::save(bool best)
         if (auto settled = m_parts.settle(); !settled)
             return settled;
     }
-    auto folder = saveCheckpoint(m_parts.runFolder, m_parts.attached, m_optimizer,
-                                 {m_state, m_parts.attached.adapterConfig(m_parts.baseModel), m_parts.fingerprints});
+    auto folder = saveWhenThereIsRoom();
     if (!folder)
         return folder.error();
     m_savedStep = m_state.step;
@@ -340,6 +343,27 @@ Result<void> Trainer::save(bool best)
     rotateCheckpoints(m_parts.runFolder, m_state.step, m_parts.settings.keepCheckpoints, {m_state.bestStep, calmSavePoint()});
     m_context.emit(jobs::PhaseChanged{"train", -1, ""});
     return {};
+}
+
+/// A full disk pauses the run: it goes on by itself as soon as there is room.
+Result<std::string> Trainer::saveWhenThereIsRoom()
+{
+    const CheckpointInfo info{m_state, m_parts.attached.adapterConfig(m_parts.baseModel), m_parts.fingerprints};
+    const Stopwatch waited;
+    for (bool told = false;; told = true) {
+        auto folder = saveCheckpoint(m_parts.runFolder, m_parts.attached, m_optimizer, info);
+        if (folder || folder.error().code != ErrorCode::DiskFull || m_context.stopRequested()
+            || waited.seconds() >= m_parts.settings.waitForSpace)
+            return folder;
+        if (!told) { // not recorded: that needs room too
+            m_watchdog.rest();
+            m_context.emit(jobs::Warning{"disk_full", fmt::format("{}. The run waits for room on the disk and then goes on by "
+                                                                  "itself.", folder.error().what)});
+            m_context.emit(jobs::PhaseChanged{"wait for room on the disk", -1, ""});
+        }
+        for (int i = 0; i < 20 && !m_context.stopRequested(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
 }
 
 Result<jobs::JobEnd> Trainer::stopAndKeep()

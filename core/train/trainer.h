@@ -24,6 +24,7 @@ struct TrainerSettings
     std::string schedule = "cosine";
     AdamwSettings optimizer;
     std::int64_t checkEvery = 0, checkpointEvery = 0, keepCheckpoints = 2;
+    double waitForSpace = 0; ///< seconds that a save point waits while the disk is full
     bool earlyStop = true, stopOnRise = true;
     std::int64_t patience = 3;
     std::uint64_t seed = 42;
@@ -94,6 +95,7 @@ private:
     Result<void> reportStep(const StepResult& result, double learningRate, double seconds);
     Result<void> check();
     Result<void> save(bool best);
+    Result<std::string> saveWhenThereIsRoom();
     Result<jobs::JobEnd> stopAndKeep();
     Result<jobs::JobEnd> finish();
     bool checkDue() const;

@@ -25,7 +25,7 @@ namespace {
 
 struct Options
 {
-    std::string model, ids, method = "lora";
+    std::string model, ids, method = "lora", optimizer = "adamw";
     std::int64_t steps = 3, micro = 0;
     int threads = 0;
 };
@@ -113,7 +113,7 @@ train::TrainerSettings settingsFor(const ParamValues& values, const Options& opt
     settings.passes = 1, settings.maxSteps = 0, settings.batchSize = steps.perStep;
     settings.learningRate = options.method == "lora" ? 1e-4 : 1e-5;
     settings.schedule = "constant", settings.warmup = 0, settings.clipNorm = 1;
-    settings.optimizer = {0.9, 0.999, 1e-8, 0};
+    settings.optimizer = {0.9, 0.999, 1e-8, 0, options.optimizer == "adamw8bit"};
     settings.earlyStop = settings.stopOnRise = false;
     settings.checkEvery = settings.checkpointEvery = options.steps + 1000;
     return settings;
@@ -124,13 +124,14 @@ struct Meter
 {
     const Options& options;
     const Steps& steps;
-    double firstStep = 0, processorAtFirst = 0;
+    double startUp = 0, firstStep = 0, processorAtFirst = 0; // startUp: to the begin of the first step
     std::vector<double> rates, losses, seconds;
 
     void step(const jobs::StepDone& done)
     {
         if (losses.empty())
-            firstStep = bench::secondsSinceStart(), processorAtFirst = bench::processorSeconds();
+            firstStep = bench::secondsSinceStart(), processorAtFirst = bench::processorSeconds(),
+            startUp = firstStep - steps.tokens[0] / done.tokensPerSecond;
         else
             rates.push_back(done.tokensPerSecond),
                 seconds.push_back(steps.tokens[losses.size()] / done.tokensPerSecond);
@@ -151,6 +152,7 @@ struct Meter
                            {"processorSeconds", bench::processorSeconds() - processorAtFirst},
                            {"losses", losses},
                            {"peakBytes", bench::statusBytes("VmHWM")},
+                           {"startUpSeconds", startUp},
                            {"firstStepSeconds", firstStep},
                            {"threads", at::get_num_threads()}};
         std::printf("%s\n", line.dump().c_str());
@@ -167,6 +169,7 @@ int main(int argc, char** argv)
     app.add_option("--model", options.model, "Hugging Face folder")->required();
     app.add_option("--ids", options.ids, "file that make_ids.py wrote")->required();
     app.add_option("--method", options.method, "lora or full");
+    app.add_option("--optimizer", options.optimizer, "adamw or adamw8bit");
     app.add_option("--steps", options.steps, "timed steps, after one that is not");
     app.add_option("--micro", options.micro, "tokens in memory together; 0: as a run has it");
     app.add_option("--threads", options.threads, "0: all cores");
@@ -185,7 +188,7 @@ int main(int argc, char** argv)
     const auto steps = readSteps(options);
     const auto settings = settingsFor(values, options, steps);
 
-    Meter meter{options, steps, 0, 0, {}, {}, {}};
+    Meter meter{options, steps, 0, 0, 0, {}, {}, {}};
     jobs::JobContext context(std::make_shared<jobs::EventQueue>(), {});
     train::Trainer trainer(
         {*decoder,

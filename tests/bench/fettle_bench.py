@@ -5,6 +5,7 @@ usage: fettle_bench.py ROW.. --model FOLDER [--bin build/release/bin] [--python 
                              [--steps 3] [--ids FOLDER] [--to results.json]
 
 rows   C1 LoRA on short conversations          C2 all weights on the same       C3 LoRA on rows of one length, all taught
+       C2-8bit as C2, moments of the optimizer in 8 bits
        C4 a model of 20 million (made here)    E3 greedy answers, 1 and 8       L1 loading to the first pass
 peers  expert, expert-pack512, plain, trl, trl-best for C; transformers for E3 and L1 (peers/install.sh makes their environment);
        --peers none runs ours alone.
@@ -26,12 +27,12 @@ sys.path.insert(0, str(HERE))
 import flops  # noqa: E402
 
 LOSS_LIMIT = 0.01  # relative; float32 on both sides agrees to 1e-4
-TRAINING = {"C1": ("lora", "a.json"), "C2": ("full", "a.json"), "C3": ("lora", "d.json"), "C4": ("full", "r.json")}
+TRAINING = {"C1": ("lora", "a.json"), "C2": ("full", "a.json"), "C2-8bit": ("full", "a.json"), "C3": ("lora", "d.json"), "C4": ("full", "r.json")}
 SCRIPTS = {"expert": ["expert_loop.py"], "expert-pack512": ["expert_loop.py", "--pack", "512"], "plain": ["plain_loop.py"],
            "trl": ["trl_sft.py"], "trl-best": ["trl_sft.py", "--best"], "trl-best-padded": ["trl_sft.py", "--best", "--padded"]}
 
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-a.add_argument("rows", nargs="+", choices=["C1", "C2", "C3", "C4", "E3", "L1"])
+a.add_argument("rows", nargs="+", choices=["C1", "C2", "C2-8bit", "C3", "C4", "E3", "L1"])
 a.add_argument("--model", help="Hugging Face folder (C4 makes its own)")
 a.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
 a.add_argument("--python", default="python3")
@@ -124,7 +125,8 @@ def training(row):
     timed = sum(len(r["ids"]) for step in json.loads(file.read_text())["steps"][1:args.steps + 1] for r in step)
     for peer in peers(row):
         gemm = [run([binaries / "bench_gemm", "--model", model, "--threads", args.threads])]
-        mine, theirs = alternating([binaries / "bench_training", *common],
+        ours = ["--optimizer", "adamw8bit"] if row == "C2-8bit" else []
+        mine, theirs = alternating([binaries / "bench_training", *common, *ours],
                                    [args.python, HERE / "peers" / SCRIPTS[peer][0], *SCRIPTS[peer][1:], *common] if peer else None)
         gemm.append(run([binaries / "bench_gemm", "--model", model, "--threads", args.threads]))
         ceiling = max(of(gemm, "gflops")) * 1e9
@@ -135,7 +137,7 @@ def training(row):
                     more[side + "ShareOfCeiling"] = round(statistics.median(of(results, "tokensPerSecond")) * work["perToken"] / ceiling, 3)
                     # tokens of a second of one processor: what other programs on the machine disturb least
                     more[side + "TokensPerProcessorSecond"] = round(statistics.median(timed / r["processorSeconds"] for r in results), 2)
-                    more[side + "FirstStepSeconds"] = statistics.median(of(results, "firstStepSeconds"))
+                    more[side + "StartUpSeconds"] = statistics.median(of(results, "startUpSeconds"))
             more["largestLossDifference"] = largest_difference(mine, theirs) if theirs else None
         yield {**compare(row, peer, mine, theirs, lambda: not theirs or more["largestLossDifference"] <= LOSS_LIMIT,
                          lambda: "; " + training_words(more)), **more}
@@ -143,9 +145,9 @@ def training(row):
 
 def training_words(more):
     text = f"{more['oursShareOfCeiling']:.0%} of {more['ceilingGflops']:.0f} GFLOP/s at {more['flopsPerToken']['perToken'] / 1e6:.0f} MFLOP a token"
-    text += f", first step after {more['oursFirstStepSeconds']:.1f} s"
+    text += f", first step begins after {more['oursStartUpSeconds']:.1f} s"
     if more["largestLossDifference"] is not None:
-        text += (f" (peer {more['theirsShareOfCeiling']:.0%}, {more['theirsFirstStepSeconds']:.1f} s); tokens of a processor second "
+        text += (f" (peer {more['theirsShareOfCeiling']:.0%}, {more['theirsStartUpSeconds']:.1f} s); tokens of a processor second "
                  f"{more['oursTokensPerProcessorSecond']:.1f} to {more['theirsTokensPerProcessorSecond']:.1f}; losses differ by at most "
                  f"{more['largestLossDifference']:.1e}")
     return text

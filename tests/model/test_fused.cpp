@@ -119,6 +119,8 @@ Outcome outcomeOf(const Case& c, bool reference)
     Outcome outcome;
     for (std::uint64_t draw : {3u, 4u}) {
         objectives::TrainContext context{*decoder, {true, &dropout, draw}};
+        const auto places = batch.places();
+        context.pass.places = places;
         auto loss = objective->compute(context, batch, objective->measure(batch));
         loss.value.backward();
         outcome.loss += loss.sum;

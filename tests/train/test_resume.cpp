@@ -66,17 +66,21 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("method");
         QTest::addColumn<QString>("schedule");
+        QTest::addColumn<QString>("optimizer");
         for (const char* method : {"lora", "full"}) {
             for (const char* schedule : {"cosine", "linear", "constant"})
-                QTest::addRow("%s, %s", method, schedule) << method << schedule;
+                QTest::addRow("%s, %s", method, schedule) << method << schedule << "adamw";
         }
+        QTest::addRow("full, moments in 8 bits") << "full" << "cosine" << "adamw8bit";
     }
     void equalsUnbrokenFromEveryStep()
     {
         QFETCH(QString, method);
         QFETCH(QString, schedule);
+        QFETCH(QString, optimizer);
         auto values = settingsFor(method.toStdString());
         values.set("training.schedule", schedule.toStdString()).value();
+        values.set("training.optimizer", optimizer.toStdString()).value();
         const Folder folder;
         const auto whole = carryOut(values, folder);
         QVERIFY(!whole.error);

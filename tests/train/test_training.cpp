@@ -67,13 +67,13 @@ private Q_SLOTS:
     void microBatchesDoNotChangeTheResult()
     {
         auto values = settingsFor("lora");
-        values.set("lora.dropout", 0.0).value();
+        QCOMPARE(values.real("lora.dropout"), 0.1); // masks belong to rows, not to what they are packed with
         QTemporaryDir a, b;
         const auto small = carryOut(values, a.path().toStdString());
         values.set("training.microBatchTokens", 4096).value();
         const auto large = carryOut(values, b.path().toStdString());
         for (std::size_t i = 0; i < small.steps.size(); ++i)
-            QVERIFY(near(small.steps[i].loss, large.steps[i].loss, 1e-4, 0));
+            QVERIFY(near(small.steps[i].loss, large.steps[i].loss, 1e-5, 0));
     }
 
     void aNumberThatIsNoneEndsTheRunBeforeTheWeightsMove()

@@ -65,7 +65,7 @@ public:
                              const objectives::Totals& window) const override
     {
         auto loss = m_inner->compute(context, batch, window);
-        if (context.pass.draw >> 16 >= after)
+        if (context.pass.draw >= after)
             loss.sum += 3 * loss.weight;
         return loss;
     }

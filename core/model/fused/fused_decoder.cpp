@@ -7,6 +7,7 @@
 #include "tensor/torch_pch.h"
 
 #include <mutex>
+#include <numeric>
 
 namespace fettle::model {
 
@@ -241,6 +242,19 @@ fused::Request requestOf(const Decoder& decoder, const Tensor& input,
     return request;
 }
 
+/// Says where the masks of a training pass come from.
+void drawFor(fused::Request& request, const PassContext& context)
+{
+    request.places.assign(context.places.begin(), context.places.end());
+    if (request.places.empty()) {
+        request.places.resize(static_cast<std::size_t>(request.tokens()));
+        std::iota(request.places.begin(), request.places.end(), fused::Index{0});
+    }
+    for (const auto row : request.wanted)
+        request.wantedPlaces.push_back(request.places[static_cast<std::size_t>(row)]);
+    request.masks = {context.dropout, context.draw, request.places.data()};
+}
+
 } // namespace
 
 Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
@@ -309,7 +323,7 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
     request.offsets = tokens.offsets;
     request.wanted.assign(context.wanted.begin(), context.wanted.end());
     if (context.training && context.dropout)
-        request.masks = {context.dropout, context.draw};
+        drawFor(request, context);
     const bool trains =
         at::GradMode::is_enabled() &&
         (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, blockTrains));

@@ -65,15 +65,10 @@ void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows,
 {
     const auto threshold = static_cast<std::uint32_t>(linear.dropout * 4294967296.0);
     const auto key = masks.rng->key();
-    const auto draw = [&](Index token, Index count, float* to) {
-        cpuKernels().dropoutMask(to, token * linear.in, count * linear.in,
-                                 masks.draw << 20 | linear.site, key[0], key[1], threshold,
-                                 static_cast<float>(1.0 / (1.0 - linear.dropout)));
-    };
-    if (!masks.places)
-        return draw(first, rows, mask);
     for (Index r = 0; r < rows; ++r)
-        draw(masks.places[first + r], 1, mask + r * linear.in);
+        cpuKernels().dropoutMask(mask + r * linear.in, masks.places[first + r] * linear.in,
+                                 linear.in, masks.draw << 20 | linear.site, key[0], key[1],
+                                 threshold, static_cast<float>(1.0 / (1.0 - linear.dropout)));
 }
 
 void LinearWork::packForward(const Linear& l, TaskList& tasks)

@@ -43,7 +43,7 @@ struct Masks
 {
     const Rng* rng = nullptr; ///< null: nothing is dropped
     std::uint64_t draw = 0;
-    const Index* places = nullptr; ///< which token each row is; null: as they lie
+    const Index* places = nullptr; ///< which token of the data each row is
 };
 
 /// The operands of one layer in the form that the matrix kernels read, made anew for each pass; the

@@ -55,6 +55,7 @@ struct Request
     const float* input = nullptr;     ///< [tokens, hidden]
     std::vector<Index> offsets = {0}; ///< of the documents
     std::vector<Index> wanted;        ///< rows whose last states are asked for; empty: all
+    std::vector<Index> places, wantedPlaces; ///< of all rows and of the wanted ones, where masks are drawn
     Masks masks;
     /// Called when the keys and values [tokens, kvHeads, headDim] of a layer are there; may be
     /// empty.
@@ -65,7 +66,7 @@ struct Request
     Masks masksBehind(std::size_t layer) const
     {
         return {masks.rng, masks.draw,
-                layer + 1 == layers.size() && !wanted.empty() ? wanted.data() : nullptr};
+                layer + 1 == layers.size() && !wanted.empty() ? wantedPlaces.data() : places.data()};
     }
     Index outputs() const { return wanted.empty() ? tokens() : static_cast<Index>(wanted.size()); }
 };

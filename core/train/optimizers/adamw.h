@@ -1,9 +1,11 @@
 #pragma once
 
 #include "methods/method.h"
+#include "train/optimizers/blockwise.h"
 
 #include <ATen/core/Tensor.h>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,9 +14,13 @@ namespace fettle::train {
 struct AdamwSettings
 {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0;
+    bool eightBits = false; ///< moments of large tensors in 8 bits; see keepsEightBits()
 };
 
-/// AdamW with explicit state, one pair of float32 moments per tensor.
+/// Tables of embeddings, whose rows move rarely, and small tensors keep their moments in 32 bits.
+bool keepsEightBits(const methods::TrainableTensor& tensor);
+
+/// AdamW with explicit state, one pair of moments per tensor, in float32 or in 8 bits.
 /// Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2.
 class Adamw
 {
@@ -28,14 +34,22 @@ public:
     void zeroGrad();
 
     std::int64_t steps() const { return m_steps; }
-    /// Moments by name for saving: "exp_avg.<name>", "exp_avg_sq.<name>".
+    /// Moments by name for saving: "exp_avg.<name>", "exp_avg_sq.<name>"; those in 8 bits are codes
+    /// with "exp_avg_absmax.<name>", "exp_avg_sq_absmax.<name>" beside them.
     std::map<std::string, at::Tensor> state() const;
     /// Errors: InvalidInput when a tensor is missing or has another shape.
     Result<void> load(const std::map<std::string, at::Tensor>& state, std::int64_t steps);
 
 private:
+    /// Both moments of one tensor, in one of the two forms.
+    struct Moments
+    {
+        at::Tensor first, second;
+        std::optional<BlockwiseMoment> firstCodes, secondCodes;
+    };
+
     std::vector<methods::TrainableTensor> m_tensors;
-    std::vector<at::Tensor> m_first, m_second;  // created at the first step
+    std::vector<Moments> m_moments;
     AdamwSettings m_settings;
     std::int64_t m_steps = 0;
 };

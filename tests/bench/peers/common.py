@@ -96,6 +96,7 @@ class Meter:
         self.losses.append(float(loss))
         if len(self.seconds) == 1:
             self.first = seconds_since_start()
+            self.start_up = self.first - self.seconds[0]
 
     def report(self, **more):
         rates = [n / s for n, s in zip(self.tokens, self.seconds)]
@@ -103,4 +104,4 @@ class Meter:
             "program": self.program, "method": self.args.method, "tokensPerSecond": round(statistics.median(rates[1:]), 2),
             "perStep": [round(x, 2) for x in rates[1:]], "secondsPerStep": [round(x, 4) for x in self.seconds[1:]],
             "processorSeconds": round(sum(self.processors[1:]), 3), "losses": [round(x, 7) for x in self.losses], "tokens": sum(self.tokens[1:]), "labels": sum(self.labels[1:]),
-            "peakBytes": peak_bytes(), "firstStepSeconds": round(self.first, 2), "torch": torch.__version__, **more}))
+            "peakBytes": peak_bytes(), "startUpSeconds": round(self.start_up, 2), "firstStepSeconds": round(self.first, 2), "torch": torch.__version__, **more}))
