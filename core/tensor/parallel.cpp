@@ -7,10 +7,12 @@
 
 namespace fettle::tensor {
 
+std::int64_t computeThreads() { return at::get_num_threads(); }
+
 void parallelTasks(std::int64_t count, const std::function<void(std::int64_t)>& task)
 {
     std::atomic<std::int64_t> next = 0;
-    const auto threads = std::min<std::int64_t>(count, at::get_num_threads());
+    const auto threads = std::min(count, computeThreads());
     at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) {
         for (auto number = next++; number < count; number = next++)
             task(number);

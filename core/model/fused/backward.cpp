@@ -9,7 +9,7 @@ using tensor::kPanel;
 
 namespace {
 
-Index blocksOf(Index rows) { return (rows + kRowBlock - 1) / kRowBlock; }
+Index unitsOf(Index rows) { return (rows + kRowUnit - 1) / kRowUnit; }
 
 /// y = x * inverse * weight, as the norm gave it in the forward pass.
 void normAgain(const float* x, const float* inverse, const float* weight, float* y, Index rows,
@@ -21,16 +21,20 @@ void normAgain(const float* x, const float* inverse, const float* weight, float*
     }
 }
 
-/// Adds the gradient of a norm's input to dx; its weight's goes to the block's row of `parts`.
+/// Adds the gradient of a norm's input to dx; its weight's goes to the rows of `parts`, one for each unit.
 void normBackward(const NormWeight& norm, const float* dy, const float* x, const float* inverse,
                   float* dx, AlignedBuffer& parts, Index first, Index rows, Index dim)
 {
     Scratch scratch;
     float* part = scratch.take(rows * dim);
-    float* weightGrad = norm.grad ? parts.data() + first / kRowBlock * dim : nullptr;
-    if (weightGrad)
-        std::fill_n(weightGrad, dim, 0.0f);
-    cpuKernels().rmsNormBackward(dy, x, norm.weight, inverse, part, weightGrad, rows, dim);
+    for (Index unit = 0; unit < rows; unit += kRowUnit) {
+        float* weightGrad = norm.grad ? parts.data() + (first + unit) / kRowUnit * dim : nullptr;
+        if (weightGrad)
+            std::fill_n(weightGrad, dim, 0.0f);
+        cpuKernels().rmsNormBackward(dy + unit * dim, x + unit * dim, norm.weight, inverse + unit,
+                                     part + unit * dim, weightGrad,
+                                     std::min(kRowUnit, rows - unit), dim);
+    }
     for (Index i = 0; i < rows * dim; ++i)
         dx[i] += part[i];
 }
@@ -70,8 +74,8 @@ void Stack::reserveBackward(const Request& request)
         m_rowsMiddle.reserve(request.outputs() * shape.hidden);
         m_rowsHeads.reserve(request.outputs() * shape.queries());
     }
-    m_norm1Parts.reserve(blocksOf(tokens) * shape.hidden);
-    m_norm2Parts.reserve(blocksOf(tokens) * shape.hidden);
+    m_norm1Parts.reserve(unitsOf(tokens) * shape.hidden);
+    m_norm2Parts.reserve(unitsOf(tokens) * shape.hidden);
     for (const auto& layer : request.layers) {
         for (std::size_t part = 0; part < kParts; ++part) {
             m_work[part].reserveRows(layer[part], tokens);
@@ -224,9 +228,9 @@ void Stack::backFromHeads(const Request& request, std::size_t number, Kept& kept
 
 void Stack::sumNorm(const AlignedBuffer& parts, float* grad, Index rows, Index dim) const
 {
-    for (Index block = 0; grad && block < blocksOf(rows); ++block) {
+    for (Index unit = 0; grad && unit < unitsOf(rows); ++unit) {
         for (Index i = 0; i < dim; ++i)
-            grad[i] += parts.data()[block * dim + i];
+            grad[i] += parts.data()[unit * dim + i];
     }
 }
 

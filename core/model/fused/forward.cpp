@@ -9,9 +9,13 @@ using tensor::cpuKernels;
 
 void overRows(Index rows, const std::function<void(Index first, Index rows)>& task)
 {
-    tensor::parallelTasks((rows + kRowBlock - 1) / kRowBlock, [&](Index block) {
-        const auto first = block * kRowBlock;
-        task(first, std::min(kRowBlock, rows - first));
+    // As many blocks for each thread, all of nearly one size.
+    const Index threads = tensor::computeThreads(), units = (rows + kRowUnit - 1) / kRowUnit;
+    const auto perThread = (rows + threads * kRowBlock - 1) / (threads * kRowBlock);
+    const auto blocks = std::min(units, perThread * threads);
+    tensor::parallelTasks(blocks, [&](Index block) {
+        const auto first = block * units / blocks * kRowUnit;
+        task(first, std::min((block + 1) * units / blocks * kRowUnit, rows) - first);
     });
 }
 

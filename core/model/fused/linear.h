@@ -12,8 +12,11 @@ namespace fettle::model::fused {
 using tensor::AlignedBuffer;
 using Index = std::int64_t;
 
-/// Rows that are taken through a layer together: their activations stay in the cache.
+/// Most rows that are taken through a layer together: their activations stay in the cache.
 constexpr Index kRowBlock = 144;
+/// Blocks of rows begin at multiples of this; sums over rows are made of each such piece first, so
+/// that they do not depend on the number of threads.
+constexpr Index kRowUnit = 36;
 
 /// Independent pieces of work that may run at the same time.
 using TaskList = std::vector<std::function<void()>>;
