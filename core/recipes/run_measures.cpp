@@ -1,5 +1,8 @@
 #include "recipes/run_measures.h"
 
+#include "base/atomic_file.h"
+#include "base/sha256.h"
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -35,10 +38,10 @@ void RunMeasures::begin()
     std::ofstream("/proc/self/clear_refs") << 5;
 }
 
-void RunMeasures::training(double tokensPerStep, std::int64_t checks)
+void RunMeasures::training(const Ahead& ahead)
 {
     m_trainingAt = m_watch.seconds();
-    m_tokensPerStep = tokensPerStep, m_checks = checks;
+    m_ahead = ahead;
 }
 
 void RunMeasures::see(const jobs::Event& event)
@@ -52,10 +55,10 @@ void RunMeasures::see(const jobs::Event& event)
     m_firstStep = step->step;
     // Later steps read the average number of tokens at the speed of this one; what else went by since the loop
     // began was the first check, and the later ones cost the same.
-    const double perStep = m_tokensPerStep / std::max(1e-9, step->tokensPerSecond);
+    const double perStep = m_ahead.tokensPerStep / std::max(1e-9, step->tokensPerSecond);
     const double perCheck = std::max(0.0, m_watch.seconds() - m_trainingAt - perStep);
     m_foretold = m_watch.seconds() + perStep * static_cast<double>(step->totalSteps - step->step)
-                 + perCheck * static_cast<double>(m_checks);
+                 + perCheck * static_cast<double>(m_ahead.checks) + m_ahead.savingSeconds;
 }
 
 Json RunMeasures::json() const
@@ -68,6 +71,20 @@ Json RunMeasures::json() const
             {"peakBytes", peak > m_residentBefore ? peak - m_residentBefore : 0},
             {"seconds", m_watch.seconds()},
             {"secondsAfterOneStep", m_foretold}};
+}
+
+double savingSecondsPerByte(const std::filesystem::path& folder)
+{
+    const std::string some(8 << 20, 'x');
+    const auto path = folder / "speed-of-this-disk";
+    const Stopwatch watch;
+    auto done = static_cast<bool>(writeFileAtomically(path, some));
+    for (int i = 0; done && i < 2; ++i) // for the manifest, and to see that it is whole
+        done = static_cast<bool>(sha256OfFile(path));
+    const double seconds = watch.seconds();
+    std::error_code ec;
+    std::filesystem::remove(path, ec);
+    return done ? seconds / static_cast<double>(some.size()) : 0;
 }
 
 } // namespace fettle::recipes

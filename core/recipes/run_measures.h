@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "jobs/event.h"
 
+#include <filesystem>
 #include <optional>
 
 namespace fettle::recipes {
@@ -13,8 +14,15 @@ class RunMeasures
 {
 public:
     void begin();
-    /// The loop begins: what its steps read on average, and how many checks come behind the first one.
-    void training(double tokensPerStep, std::int64_t checks);
+    /// What is to come behind the first step.
+    struct Ahead
+    {
+        double tokensPerStep = 0; ///< on average
+        std::int64_t checks = 0;  ///< behind the first one
+        double savingSeconds = 0; ///< of all save points
+    };
+    /// The loop begins.
+    void training(const Ahead& ahead);
     void see(const jobs::Event& event);
     /// {"fromStep", "toStep", "peakBytes", "seconds", "secondsAfterOneStep"}; null where nothing was measured.
     Json json() const;
@@ -24,8 +32,12 @@ private:
     std::uint64_t m_residentBefore = 0;
     std::optional<std::int64_t> m_firstStep;
     std::int64_t m_lastStep = 0;
-    double m_trainingAt = 0, m_tokensPerStep = 0, m_foretold = 0;
-    std::int64_t m_checks = 0;
+    double m_trainingAt = 0, m_foretold = 0;
+    Ahead m_ahead;
 };
+
+/// What a byte of a save point costs in `folder`: a few megabytes are written, synced and read back
+/// with their digest as a save point is. 0 where that fails.
+double savingSecondsPerByte(const std::filesystem::path& folder);
 
 } // namespace fettle::recipes

@@ -5,6 +5,7 @@
 #include "generate/generator.h"
 #include "recipes/front_door.h"
 #include "recipes/loaded_model.h"
+#include "recipes/memory.h"
 #include "recipes/run_measures.h"
 #include "recipes/run_setup.h"
 #include "tensor/device.h"
@@ -98,7 +99,7 @@ private:
         if (!objective)
             return objective.error();
         const auto settings = train::TrainerSettings::from(values, m_run.seed);
-        expect(settings, splits->train);
+        expect(settings, splits->train, values);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
                                 std::move(splits->validation), settings,
                                 m_workspace->runFolder(m_run.id), m_run.model, fingerprints(),
@@ -117,7 +118,7 @@ private:
     }
 
     /// Tells the measures what is to come.
-    void expect(const train::TrainerSettings& settings, const std::vector<train::EncodedRow>& rows)
+    void expect(const train::TrainerSettings& settings, const std::vector<train::EncodedRow>& rows, const ParamValues& values)
     {
         double tokens = 0;
         for (const auto& row : rows)
@@ -126,7 +127,13 @@ private:
         const auto steps = train::totalSteps(settings, count);
         const auto every = train::checkInterval(settings, steps);
         const auto perPass = static_cast<double>((count + settings.batchSize - 1) / settings.batchSize);
-        m_measures.training(tokens / perPass, (steps - 1) / every + 1);
+        const auto checks = (steps - 1) / every + 1;
+        const auto saves = settings.checkpointEvery > 0 ? std::max(checks, (steps - 1) / settings.checkpointEvery + 1) : checks;
+        const auto& config = m_model->decoder->config;
+        const auto bytes = static_cast<double>(momentBytes(config, values))
+                           + 4 * static_cast<double>(trainableParameters(config, values));
+        m_measures.training({tokens / perPass, checks,
+                             static_cast<double>(saves) * bytes * savingSecondsPerByte(m_workspace->runFolder(m_run.id))});
     }
 
     Result<EncodedSplits> readRows(jobs::JobContext& context, const ParamValues& values)

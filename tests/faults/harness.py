@@ -17,7 +17,8 @@ import threading
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-SETTINGS = {"checkpoints.waitForSpace": "0", 
+SETTINGS = {
+    "checkpoints.waitForSpace": "0",
     "training.passes": "100",
     "training.batchSize": "4",
     "training.maxLength": "512",
