@@ -106,7 +106,7 @@ void addTraining(ParamList& list)
                            "Long enough for a page; more needs more memory.", 1024, 8, 1'000'000, "pieces", true));
     list.push_back(integer("training.microBatchTokens", "Pieces at once", "micro-batch size",
                            "How many word pieces are in memory together; changes speed and memory, not the result.",
-                           "Fast on a processor with about 2 GB for the work in progress.", 2048, 8, 1'000'000,
+                           "Nearly as fast on a processor as more of them, with less than 1 GB for the work in progress.", 1024, 8, 1'000'000,
                            "pieces"));
     list.push_back(choice("training.schedule", "Course of change", "learning-rate schedule",
                           "How the change per step falls during the run.",

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 using namespace fettle;
 
@@ -176,8 +177,9 @@ int main(int argc, char** argv)
     CLI11_PARSE(app, argc, argv);
 
     tensor::useComputeThreads(options.threads > 0 ? options.threads : tensor::availableCores());
-    const auto files = model::ModelFiles::open(options.model).value();
-    auto decoder = model::loadDecoder(files, c10::kCPU, at::kFloat).value();
+    auto files = std::make_optional(model::ModelFiles::open(options.model).value());
+    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat).value();
+    files.reset(); // as a run does: weights that train have memory of their own
     const auto values = valuesFor(options);
     auto attached = methods::makeMethod(options.method)
                         .value()

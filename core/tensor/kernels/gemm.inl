@@ -1,21 +1,22 @@
 // Matrix products in float32 for one instruction set; included by cpu_kernels.inl.
 //
 // The right side is kept in panels of 16 columns, [columns / 16][k][16], the last one filled up with
-// zeros. A tile of kTileRows x 16 sums stays in registers over a stretch of k that keeps its piece of
-// the panel in the first-level cache. The left side is read where it lies when its rows run along k,
+// zeros. A tile of kTileRows rows and kTilePanels panels of sums stays in registers over a stretch of k
+// that keeps its piece of the panels in the first-level cache. The left side is read where it lies when its rows run along k,
 // and is copied into tiles when they do not. Each sum runs over k in one order, whatever the number
 // of threads that share the rows or columns between them.
 
 #if defined(__AVX512F__)
-constexpr I kLanes = 16, kTileRows = 12;
+constexpr I kLanes = 16, kTileRows = 12, kTilePanels = 2;
 #elif defined(__AVX2__)
-constexpr I kLanes = 8, kTileRows = 6;
+constexpr I kLanes = 8, kTileRows = 6, kTilePanels = 1;
 #else
-constexpr I kLanes = 4, kTileRows = 2;
+constexpr I kLanes = 4, kTileRows = 2, kTilePanels = 1;
 #endif
 constexpr I kVectors = kPanel / kLanes;
-constexpr I kStretch = 320;  ///< of k at once: 20 kB of a panel
+constexpr I kStretch = kTilePanels == 1 ? 320 : 192; ///< of k at once: 20 or 24 kB of the panels
 constexpr I kCopiedRows = 96; ///< of a left side that is copied; a multiple of kTileRows
+constexpr I kColumns = kTilePanels * kPanel;
 
 typedef float Vec __attribute__((vector_size(kLanes * 4)));
 typedef float VecAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
@@ -23,29 +24,30 @@ typedef float VecAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), ma
 inline Vec loadVec(const float* p) { return *reinterpret_cast<const VecAnywhere*>(p); }
 inline void storeVec(float* p, Vec v) { *reinterpret_cast<VecAnywhere*>(p) = v; }
 
-/// c [Rows, 16] (+)= a [Rows, k] b [k, 16].
-template <int Rows>
-__attribute__((always_inline)) inline void tile(const float* a, I rowStride, I colStride, const float* b, I k,
-                                                float* c, I cStride, bool add)
+/// c [Rows, 16 Panels] (+)= a [Rows, k] b [k, 16 Panels].
+template <int Rows, int Panels>
+__attribute__((always_inline)) inline void tile(const float* a, I rowStride, I colStride, const float* b,
+                                                I panelStride, I k, float* c, I cStride, bool add)
 {
-    Vec sums[Rows][kVectors];
+    constexpr int kWide = Panels * static_cast<int>(kVectors);
+    Vec sums[Rows][kWide];
     for (int r = 0; r < Rows; ++r) {
-        for (int j = 0; j < kVectors; ++j)
+        for (int j = 0; j < kWide; ++j)
             sums[r][j] = add ? loadVec(c + r * cStride + j * kLanes) : Vec{};
     }
 #pragma GCC unroll 4
     for (I p = 0; p < k; ++p) {
-        Vec right[kVectors];
-        for (int j = 0; j < kVectors; ++j)
-            right[j] = loadVec(b + p * kPanel + j * kLanes);
+        Vec right[kWide];
+        for (int j = 0; j < kWide; ++j)
+            right[j] = loadVec(b + j / kVectors * panelStride + p * kPanel + j % kVectors * kLanes);
         for (int r = 0; r < Rows; ++r) {
             const float left = a[r * rowStride + p * colStride];
-            for (int j = 0; j < kVectors; ++j)
+            for (int j = 0; j < kWide; ++j)
                 sums[r][j] += right[j] * left;
         }
     }
     for (int r = 0; r < Rows; ++r) {
-        for (int j = 0; j < kVectors; ++j)
+        for (int j = 0; j < kWide; ++j)
             storeVec(c + r * cStride + j * kLanes, sums[r][j]);
     }
 }
@@ -56,41 +58,68 @@ void tileOf(const float* a, I rowStride, I colStride, const float* b, I k, float
 {
     if (columns == kPanel) {
         if (colStride == 1)
-            return tile<Rows>(a, rowStride, 1, b, k, c, cStride, add);
-        return tile<Rows>(a, rowStride, colStride, b, k, c, cStride, add);
+            return tile<Rows, 1>(a, rowStride, 1, b, 0, k, c, cStride, add);
+        return tile<Rows, 1>(a, rowStride, colStride, b, 0, k, c, cStride, add);
     }
     float whole[Rows * kPanel];
     for (int r = 0; add && r < Rows; ++r) {
         for (I j = 0; j < kPanel; ++j)
             whole[r * kPanel + j] = j < columns ? c[r * cStride + j] : 0.0f;
     }
-    tile<Rows>(a, rowStride, colStride, b, k, whole, kPanel, add);
+    tile<Rows, 1>(a, rowStride, colStride, b, 0, k, whole, kPanel, add);
     for (int r = 0; r < Rows; ++r) {
         for (I j = 0; j < columns; ++j)
             c[r * cStride + j] = whole[r * kPanel + j];
     }
 }
 
+/// The same for all columns of kTilePanels panels.
+template <int Rows>
+void wideTile(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, float* c, I cStride,
+              bool add)
+{
+    if (colStride == 1)
+        return tile<Rows, kTilePanels>(a, rowStride, 1, b, panelStride, k, c, cStride, add);
+    return tile<Rows, kTilePanels>(a, rowStride, colStride, b, panelStride, k, c, cStride, add);
+}
+
 using TileFunction = void (*)(const float*, I, I, const float*, I, float*, I, I, bool);
+using WideTileFunction = void (*)(const float*, I, I, const float*, I, I, float*, I, bool);
 template <int... Rows>
 constexpr std::array<TileFunction, sizeof...(Rows)> tilesOf(std::integer_sequence<int, Rows...>)
 {
     return {tileOf<Rows + 1>...};
 }
-constexpr auto kTiles = tilesOf(std::make_integer_sequence<int, static_cast<int>(kTileRows)>());
+template <int... Rows>
+constexpr std::array<WideTileFunction, sizeof...(Rows)> wideTilesOf(std::integer_sequence<int, Rows...>)
+{
+    return {wideTile<Rows + 1>...};
+}
+using TileSizes = std::make_integer_sequence<int, static_cast<int>(kTileRows)>;
+constexpr auto kTiles = tilesOf(TileSizes());
+constexpr auto kWideTiles = wideTilesOf(TileSizes());
+
+/// A tile row of `columns` columns from b on: as wide as they go.
+void tileRow(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, I rows, I columns,
+             float* c, I cStride, bool add)
+{
+    const auto size = static_cast<std::size_t>(rows - 1);
+    if (columns == kTilePanels * kPanel)
+        return kWideTiles[size](a, rowStride, colStride, b, panelStride, k, c, cStride, add);
+    for (I j = 0; j < columns; j += kPanel)
+        kTiles[size](a, rowStride, colStride, b + j / kPanel * panelStride, k, c + j, cStride,
+                     std::min(kPanel, columns - j), add);
+}
 
 /// A stretch of k for m rows and n columns.
 void stretch(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, I m, I n, float* c,
              I cStride, bool add)
 {
-    for (I j = 0; j < n; j += kPanel) {
+    for (I j = 0; j < n; j += kColumns) {
         const float* panel = b + j / kPanel * panelStride;
-        const I columns = std::min(kPanel, n - j);
-        for (I i = 0; i < m; i += kTileRows) {
-            const I rows = std::min(kTileRows, m - i);
-            kTiles[static_cast<std::size_t>(rows - 1)](a + i * rowStride, rowStride, colStride, panel, k,
-                                                       c + i * cStride + j, cStride, columns, add);
-        }
+        for (I i = 0; i < m; i += kTileRows)
+            tileRow(a + i * rowStride, rowStride, colStride, panel, panelStride, k, std::min(kTileRows, m - i),
+                    std::min(kColumns, n - j), c + i * cStride + j, cStride, add);
     }
 }
 
@@ -110,14 +139,11 @@ void copiedStretch(const float* a, I rowStride, I colStride, const float* b, I p
                     to[p * kTileRows + r] = from[r * rowStride + p * colStride];
             }
         }
-        for (I j = 0; j < n; j += kPanel) {
+        for (I j = 0; j < n; j += kColumns) {
             const float* panel = b + j / kPanel * panelStride;
-            const I columns = std::min(kPanel, n - j);
-            for (I i = 0; i < some; i += kTileRows) {
-                const I rows = std::min(kTileRows, some - i);
-                kTiles[static_cast<std::size_t>(rows - 1)](copy + i * k, 1, kTileRows, panel, k,
-                                                           c + (first + i) * cStride + j, cStride, columns, add);
-            }
+            for (I i = 0; i < some; i += kTileRows)
+                tileRow(copy + i * k, 1, kTileRows, panel, panelStride, k, std::min(kTileRows, some - i),
+                        std::min(kColumns, n - j), c + (first + i) * cStride + j, cStride, add);
         }
     }
 }
@@ -160,6 +186,21 @@ void packPanels(const float* x, I rowStride, I colStride, I k, I n, float scale,
     }
 }
 
+/// Sum of the lanes, halves folded onto each other.
+template <int... Lane>
+inline float foldedSum(Vec v, std::integer_sequence<int, Lane...>)
+{
+    constexpr int kCount = static_cast<int>(kLanes);
+    if constexpr (kCount > 8)
+        v += __builtin_shufflevector(v, v, (Lane ^ 8 % kCount)...);
+    if constexpr (kCount > 4)
+        v += __builtin_shufflevector(v, v, (Lane ^ 4 % kCount)...);
+    v += __builtin_shufflevector(v, v, (Lane ^ 2)...);
+    v += __builtin_shufflevector(v, v, (Lane ^ 1)...);
+    return v[0];
+}
+inline float sumOfLanes(Vec v) { return foldedSum(v, std::make_integer_sequence<int, static_cast<int>(kLanes)>()); }
+
 /// `Wide` rows of w at once against `Rows` rows of x; the tail of k is summed one by one.
 template <int Rows, int Wide>
 void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
@@ -177,8 +218,10 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
         I p = 0;
         for (; p + kLanes <= k; p += kLanes) {
             Vec right[Wide];
-            for (int c = 0; c < Wide; ++c)
+            for (int c = 0; c < Wide; ++c) {
                 right[c] = loadVec(row[c] + p);
+                __builtin_prefetch(row[c] + Wide * k + p); // the rows that come next
+            }
             for (int r = 0; r < Rows; ++r) {
                 const Vec left = loadVec(x + r * k + p);
                 for (int c = 0; c < Wide; ++c)
@@ -187,9 +230,7 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
         }
         for (int r = 0; r < Rows; ++r) {
             for (int c = 0; c < some; ++c) {
-                float sum = 0;
-                for (I lane = 0; lane < kLanes; ++lane)
-                    sum += sums[r][c][lane];
+                float sum = sumOfLanes(sums[r][c]);
                 for (I q = p; q < k; ++q)
                     sum += x[r * k + q] * row[c][q];
                 y[r * yStride + j + c] = sum;
@@ -200,12 +241,16 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
 
 void fewRows(const float* x, const float* w, float* y, I m, I n, I k, I yStride)
 {
+    if (m == 1)
+        return fewRowsOf<1, 4>(x, w, y, n, k, yStride);
     // Pieces of w stay in the first-level cache while all rows of x pass by.
     const I piece = std::max<I>(12, 4096 / k / 12 * 12);
     for (I j = 0; j < n; j += piece) {
         const I some = std::min(piece, n - j);
         const float* part = w + j * k;
         I r = 0;
+        for (; kLanes == 16 && r + 8 <= m; r += 8)
+            fewRowsOf<8, 3>(x + r * k, part, y + r * yStride + j, some, k, yStride);
         for (; r + 4 <= m; r += 4)
             fewRowsOf<4, 3>(x + r * k, part, y + r * yStride + j, some, k, yStride);
         for (; r + 2 <= m; r += 2)
