@@ -186,11 +186,11 @@ Tensor Decoder::embed(const std::vector<std::int64_t>& ids,
 {
     // The row of the padding token gets no gradient as an input, as in the reference.
     const auto padding = config.padId && *config.padId < config.vocab ? *config.padId : -1;
-    auto h = at::embedding(embedding, indexOf(ids, device()), padding); // [T, hidden]
+    auto h = tensor::lookUp(embedding, indexOf(ids, device()), padding); // [T, hidden]
     if (config.embeddingScale != 1)
         h = h * config.embeddingScale;
     if (config.learnedPositions)
-        h = h + at::embedding(positions, indexOf(places, device()));
+        h = h + tensor::lookUp(positions, indexOf(places, device()));
     return h;
 }
 

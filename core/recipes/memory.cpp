@@ -53,7 +53,7 @@ std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings
     const bool whole = settings.text("method") == "full";
     const auto floats =
         model::fused::knows(c) ? fusedFloats(c, settings, tokens) : readableFloats(c, tokens);
-    const auto head = c.vocab * (whole ? 512 + 2 * c.hidden : 128);
+    const auto head = c.vocab * (whole ? 256 + c.hidden : 128);
     return static_cast<std::uint64_t>(floats + head) * 4;
 }
 

@@ -41,7 +41,7 @@ void lossOfChunk(Tensor& logits, std::span<const std::int64_t> labels, double sc
 
 /// Rows per chunk: small chunks stay in the cache; with a trainable head each chunk also passes over
 /// the head's gradient, so chunks are larger.
-std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 512 : 128; }
+std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 256 : 128; }
 
 struct HeadLossFunction : Function<HeadLossFunction>
 {
@@ -88,6 +88,7 @@ struct HeadLossFunction : Function<HeadLossFunction>
                 dBias.add_(logits.sum(0));
         }
         ctx->saved_data["dRows"] = dRows;
+        ctx->saved_data["weight"] = weight;
         ctx->saved_data["dWeight"] = dWeight;
         ctx->saved_data["dBias"] = dBias;
         return at::scalar_tensor(info.total() * scale, rows.options());
@@ -98,7 +99,15 @@ struct HeadLossFunction : Function<HeadLossFunction>
             const Tensor grad = ctx->saved_data[name].toTensor();
             return grad.defined() ? grad.mul_(grads[0]) : grad;
         };
-        return {scaled("dRows"), scaled("dWeight"), scaled("dBias"), Tensor(), Tensor(), Tensor(), Tensor()};
+        // A table as large as the vocabulary goes where it belongs at once, without a second one on the way.
+        const Tensor weight = ctx->saved_data["weight"].toTensor();
+        Tensor dWeight = scaled("dWeight");
+        if (dWeight.defined() && weight.is_leaf()) {
+            ctx->saved_data.erase("dWeight");
+            addToGrad(weight, std::move(dWeight));
+            dWeight = Tensor();
+        }
+        return {scaled("dRows"), dWeight, scaled("dBias"), Tensor(), Tensor(), Tensor(), Tensor()};
     }
 };
 

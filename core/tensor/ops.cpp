@@ -164,6 +164,48 @@ Tensor siluGate(const Tensor& gate, const Tensor& up)
     return at::silu(gate) * up;
 }
 
+namespace {
+
+struct LookUpFunction : Function<LookUpFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& table, const Tensor& ids, std::int64_t padding)
+    {
+        ctx->save_for_backward({table, ids});
+        ctx->saved_data["padding"] = padding;
+        return at::embedding(table, ids, padding);
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor &table = saved[0], &ids = saved[1];
+        const auto padding = ctx->saved_data["padding"].toInt();
+        const Tensor rows = padding < 0 ? grads[0] : grads[0].masked_fill(ids.eq(padding).unsqueeze(1), 0);
+        if (!table.grad().defined())
+            addToGrad(table, at::zeros_like(table).set_requires_grad(false));
+        table.grad().index_add_(0, ids, rows);
+        return {Tensor(), Tensor(), Tensor()};
+    }
+};
+
+} // namespace
+
+void addToGrad(const Tensor& leaf, Tensor grad)
+{
+    const at::NoGradGuard noGrad;
+    auto& own = const_cast<Tensor&>(leaf).mutable_grad();
+    if (own.defined())
+        own.add_(grad);
+    else
+        own = std::move(grad);
+}
+
+Tensor lookUp(const Tensor& table, const Tensor& ids, std::int64_t padding)
+{
+    if (at::GradMode::is_enabled() && table.is_leaf() && table.requires_grad())
+        return LookUpFunction::apply(table, ids, padding);
+    return at::embedding(table, ids, padding);
+}
+
 Tensor product(const Tensor& rows, const Tensor& weight)
 {
     constexpr std::int64_t kOutputs = 192;

@@ -79,6 +79,14 @@ struct SideKeys
 at::Tensor localAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t block,
                           const at::Tensor& bias, const SideKeys& side, double scale);
 
+/// Rows of a table [count, dim] -> [T, dim]; ids is a long tensor [T]. The gradient of the table is added
+/// to its .grad at once instead of passing through the graph as a table of its own; the row `padding`
+/// gets none (-1: every row does).
+at::Tensor lookUp(const at::Tensor& table, const at::Tensor& ids, std::int64_t padding = -1);
+
+/// Adds to the .grad of a leaf: takes `grad` over where there is none yet.
+void addToGrad(const at::Tensor& leaf, at::Tensor grad);
+
 /// rows [N, in] weight [out, in]^T without a gradient: for few rows the weight is read once, as it lies.
 at::Tensor product(const at::Tensor& rows, const at::Tensor& weight);
 

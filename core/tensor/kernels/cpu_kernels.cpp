@@ -1,5 +1,6 @@
 #include "tensor/kernels/cpu_kernels.h"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace fettle::tensor {
@@ -25,11 +26,21 @@ bool hasAvx512()
 
 } // namespace
 
+namespace {
+
+const CpuKernels& chosen()
+{
+    const char* wanted = std::getenv("FETTLE_KERNELS");
+    if (const auto* named = wanted ? cpuKernelsNamed(wanted) : nullptr)
+        return *named;
+    return hasAvx512() ? kernels_avx512::table : hasAvx2() ? kernels_avx2::table : kernels_baseline::table;
+}
+
+} // namespace
+
 const CpuKernels& cpuKernels()
 {
-    static const CpuKernels& best = hasAvx512() ? kernels_avx512::table
-                                    : hasAvx2() ? kernels_avx2::table
-                                                : kernels_baseline::table;
+    static const CpuKernels& best = chosen();
     return best;
 }
 

@@ -103,6 +103,7 @@ struct CpuKernels
     void (*attentionBackward)(const AttentionHead& head, const AttentionGradients& gradients, float* scratch);
 };
 
+/// The best variant for this machine, or the one that the environment variable FETTLE_KERNELS names.
 const CpuKernels& cpuKernels();
 /// The variant of that name, or null when this machine cannot run it (tests compare variants).
 const CpuKernels* cpuKernelsNamed(const char* name);
