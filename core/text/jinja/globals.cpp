@@ -71,6 +71,7 @@ Value raise(Evaluator&, const Callable&, const Arguments& a)
         sentence += (run.origin.flags & kTrusted) ? message.text().substr(at, run.end - at) : "...";
         at = run.end;
     }
+    std::erase_if(sentence, [](unsigned char c) { return c < 0x20 && c != '\n'; });
     while (sentence.ends_with('\n') || sentence.ends_with("....") ||
            (sentence.ends_with('.') && !sentence.ends_with("...")))
         sentence.pop_back();
