@@ -33,7 +33,7 @@ __attribute__((always_inline)) inline void tile(const float* a, I rowStride, I c
     Vec sums[Rows][kWide];
     for (int r = 0; r < Rows; ++r) {
         for (int j = 0; j < kWide; ++j)
-            sums[r][j] = add ? loadVec(c + r * cStride + j * kLanes) : Vec{};
+            sums[r][j] = Vec{}; // what c holds comes last: short sums round less than one long one
     }
 #pragma GCC unroll 4
     for (I p = 0; p < k; ++p) {
@@ -48,7 +48,8 @@ __attribute__((always_inline)) inline void tile(const float* a, I rowStride, I c
     }
     for (int r = 0; r < Rows; ++r) {
         for (int j = 0; j < kWide; ++j)
-            storeVec(c + r * cStride + j * kLanes, sums[r][j]);
+            storeVec(c + r * cStride + j * kLanes,
+                     add ? loadVec(c + r * cStride + j * kLanes) + sums[r][j] : sums[r][j]);
     }
 }
 
