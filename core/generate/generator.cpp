@@ -20,56 +20,69 @@ struct Stream
     bool done = false;
 };
 
-class Group
+/// Writes answers in a number of slots of one cache; a slot whose answer is finished takes the next prompt.
+class Writer
 {
 public:
-    Group(model::LanguageModel& model, const text::Tokenizer& tokenizer, const Settings& settings, const PieceSink& sink)
-        : m_model(model), m_tokenizer(tokenizer), m_settings(settings), m_sink(sink)
+    Writer(model::LanguageModel& model, const text::Tokenizer& tokenizer, const Settings& settings, const Listener& listener)
+        : m_model(model), m_tokenizer(tokenizer), m_settings(settings), m_listener(listener)
         , m_rng(settings.seed, "sampling")
     {
     }
 
-    void run(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<std::size_t>& picked,
-             const std::function<bool()>& stop, std::vector<Generated>& results)
+    /// `order`: of the prompts; results has their size.
+    void run(const std::vector<std::vector<std::int32_t>>& prompts, std::vector<std::size_t> order, std::int64_t slots,
+             std::vector<Generated>& results)
     {
-        start(prompts, picked);
-        for (std::int64_t round = 1; round < m_settings.maxNewTokens; ++round) {
-            std::vector<std::int64_t> slots, ids;
-            for (auto& stream : m_streams) {
-                if (!stream.done)
-                    slots.push_back(stream.slot), ids.push_back(stream.out.ids.back());
-            }
-            if (slots.empty())
-                break;
-            if (stop && stop()) {
-                finishAll("person");
-                break;
-            }
-            const auto hidden = m_model.decode(ids, m_cache, slots);
-            take(m_model.logits(hidden), slots);
-        }
-        finishAll("length");
+        m_results = &results;
+        std::ranges::reverse(order);  // the next one is at the end
+        std::size_t longest = 0;
+        for (const auto index : order)
+            longest = std::max(longest, prompts[index].size());
+        slots = std::min(slots, static_cast<std::int64_t>(order.size()));
+        m_cache = m_model.makeCache(slots, static_cast<std::int64_t>(longest) + m_settings.maxNewTokens);
+        m_streams.resize(static_cast<std::size_t>(slots));
         for (auto& stream : m_streams)
-            results[stream.prompt] = std::move(stream.out);
+            stream.done = true;
+        while (true) {
+            if (m_listener.stop && m_listener.stop())
+                break;
+            refill(prompts, order);
+            std::vector<std::int64_t> busy, ids;
+            for (std::size_t slot = 0; slot < m_streams.size(); ++slot) {
+                if (!m_streams[slot].done)
+                    busy.push_back(static_cast<std::int64_t>(slot)), ids.push_back(m_streams[slot].out.ids.back());
+            }
+            if (busy.empty() && order.empty())
+                return;
+            if (!busy.empty())
+                take(m_model.logits(m_model.decode(ids, m_cache, busy)), busy);
+        }
+        for (auto& stream : m_streams) {
+            if (!stream.done)
+                finish(stream, "person");
+        }
     }
 
 private:
-    void start(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<std::size_t>& picked)
+    /// Reads the next prompts into the free slots. A quarter of the slots together, since the weights are made
+    /// ready for each reading anew.
+    void refill(const std::vector<std::vector<std::int32_t>>& prompts, std::vector<std::size_t>& order)
     {
+        const auto free = static_cast<std::size_t>(std::ranges::count_if(m_streams, &Stream::done));
+        if (order.empty() || (free < m_streams.size() && free * 4 < m_streams.size()))
+            return;
         model::PackedTokens packed;
-        std::int64_t longest = 0;
         std::vector<std::int64_t> slots, lastRows;
-        for (const auto index : picked) {
-            Stream stream;
-            stream.prompt = index;
-            stream.slot = static_cast<std::int64_t>(m_streams.size());
-            m_streams.push_back(std::move(stream));
-            slots.push_back(m_streams.back().slot);
-            packed.add(prompts[index]);
+        for (std::size_t slot = 0; slot < m_streams.size() && !order.empty(); ++slot) {
+            if (!m_streams[slot].done)
+                continue;
+            m_streams[slot] = Stream{order.back(), static_cast<std::int64_t>(slot), {}, 0, false};
+            order.pop_back();
+            slots.push_back(static_cast<std::int64_t>(slot));
+            packed.add(prompts[m_streams[slot].prompt]);
             lastRows.push_back(packed.size() - 1);
-            longest = std::max(longest, static_cast<std::int64_t>(prompts[index].size()));
         }
-        m_cache = m_model.makeCache(static_cast<std::int64_t>(slots.size()), longest + m_settings.maxNewTokens);
         const auto hidden = m_model.prefill(packed, m_cache, slots);
         take(m_model.logits(hidden.index_select(0, at::tensor(lastRows, at::kLong).to(hidden.device()))), slots);
     }
@@ -93,20 +106,30 @@ private:
             return finish(stream, "end");
         stream.out.ids.push_back(id);
         stream.out.text = m_tokenizer.decode(stream.out.ids, true);
+        if (stoppedByText(stream))
+            return finish(stream, "stop text");
+        if (static_cast<std::int64_t>(stream.out.ids.size()) >= m_settings.maxNewTokens)
+            return finish(stream, "length");
+        send(stream, completeUtf8Prefix(stream.out.text));
+    }
+
+    /// Cuts the text where a stop text begins.
+    bool stoppedByText(Stream& stream) const
+    {
         for (const auto& stopText : m_settings.stopTexts) {
             const auto found = stopText.empty() ? std::string::npos : stream.out.text.find(stopText);
             if (found != std::string::npos) {
                 stream.out.text.resize(found);
-                return finish(stream, "stop text");
+                return true;
             }
         }
-        send(stream, completeUtf8Prefix(stream.out.text));
+        return false;
     }
 
     /// Sends what is certain: whole characters, and nothing that may turn out to begin a stop text.
     void send(Stream& stream, std::size_t end)
     {
-        if (!m_sink)
+        if (!m_listener.piece)
             return;
         const auto& text = stream.out.text;
         // An unfinished character decodes to U+FFFD at the end; it is held back until it is whole.
@@ -121,7 +144,7 @@ private:
                 --end;
         }
         if (end > stream.sent) {
-            m_sink(stream.prompt, text.substr(stream.sent, end - stream.sent));
+            m_listener.piece(stream.prompt, text.substr(stream.sent, end - stream.sent));
             stream.sent = end;
         }
     }
@@ -131,30 +154,27 @@ private:
         stream.done = true;
         stream.out.stoppedBy = reason;
         send(stream, stream.out.text.size());
-    }
-
-    void finishAll(const char* reason)
-    {
-        for (auto& stream : m_streams) {
-            if (!stream.done)
-                finish(stream, reason);
-        }
+        (*m_results)[stream.prompt] = std::move(stream.out);
+        if (++m_finished, m_listener.progress)
+            m_listener.progress(m_finished);
     }
 
     model::LanguageModel& m_model;
     const text::Tokenizer& m_tokenizer;
     const Settings& m_settings;
-    const PieceSink& m_sink;
+    const Listener& m_listener;
     Rng m_rng;
     model::KvCache m_cache;
-    std::vector<Stream> m_streams;
+    std::vector<Stream> m_streams;  ///< of each slot
+    std::vector<Generated>* m_results = nullptr;
+    std::size_t m_finished = 0;
 };
 
 } // namespace
 
 std::vector<Generated> generate(model::LanguageModel& model, const text::Tokenizer& tokenizer,
                                 const std::vector<std::vector<std::int32_t>>& prompts, const Settings& settings,
-                                const PieceSink& sink, const std::function<bool()>& stop, std::int64_t slots)
+                                const Listener& listener, std::int64_t slots)
 {
     const at::NoGradGuard noGrad;
     std::vector<std::size_t> order(prompts.size());
@@ -163,14 +183,8 @@ std::vector<Generated> generate(model::LanguageModel& model, const text::Tokeniz
     std::vector<Generated> results(prompts.size());
     for (auto& result : results)
         result.stoppedBy = "person";
-    for (std::size_t from = 0; from < order.size(); from += static_cast<std::size_t>(slots)) {
-        if (stop && stop())
-            break;
-        const auto to = std::min(order.size(), from + static_cast<std::size_t>(slots));
-        Group(model, tokenizer, settings, sink)
-            .run(prompts, {order.begin() + static_cast<std::ptrdiff_t>(from), order.begin() + static_cast<std::ptrdiff_t>(to)},
-                 stop, results);
-    }
+    if (!prompts.empty())
+        Writer(model, tokenizer, settings, listener).run(prompts, std::move(order), slots, results);
     return results;
 }
 

@@ -27,16 +27,21 @@ struct Generated
     std::string stoppedBy;                  ///< "end", "length", "stop text", "person"
 };
 
-/// `stream` is the index of the prompt; pieces are whole characters.
-using PieceSink = std::function<void(std::size_t stream, const std::string& piece)>;
+/// What the caller hears and says while answers are written; each may be empty.
+struct Listener
+{
+    std::function<void(std::size_t prompt, const std::string& piece)> piece; ///< whole characters
+    std::function<bool()> stop;
+    std::function<void(std::size_t finished)> progress; ///< how many answers are finished
+};
 
 /// Continues several prompts together with a key-value cache. Each answer is the one its prompt would
-/// get alone; prompts are taken in groups of `slots`, longest first. Runs on the worker's thread.
+/// get alone; `slots` are written at a time, longest prompts first, and a slot that is free takes the
+/// next one. Runs on the worker's thread.
 /// Prompts longer than the cache allows are the caller's business.
 std::vector<Generated> generate(model::LanguageModel& model, const text::Tokenizer& tokenizer,
                                 const std::vector<std::vector<std::int32_t>>& prompts, const Settings& settings,
-                                const PieceSink& sink = {}, const std::function<bool()>& stop = {},
-                                std::int64_t slots = 16);
+                                const Listener& listener = {}, std::int64_t slots = 16);
 
 /// Chooses the next token from logits [vocab] (float32, CPU). `uniform` in [0, 1) is used unless greedy.
 /// Order: temperature, top-k, top-p, draw.

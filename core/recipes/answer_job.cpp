@@ -75,8 +75,8 @@ private:
         const Stopwatch watch;
         const auto written = generate::generate(
             *model.decoder, *model.encoder.tokenizer, {*prompt}, settings,
-            [&](std::size_t, const std::string& piece) { context.emit(jobs::TextPiece{stream, piece}); },
-            [&] { return context.stopRequested(); });
+            {.piece = [&](std::size_t, const std::string& piece) { context.emit(jobs::TextPiece{stream, piece}); },
+             .stop = [&] { return context.stopRequested(); }});
         return Answer{written[0].text, model.fingerprint, static_cast<std::int64_t>(prompt->size()),
                       static_cast<std::int64_t>(written[0].ids.size()), watch.seconds(), written[0].stoppedBy};
     }

@@ -126,18 +126,17 @@ private:
         generate::Settings settings;
         settings.maxNewTokens = m_plan.maxNewTokens;
         settings.stopIds = model.stopIds();
-        std::vector<std::vector<std::int32_t>> part;
-        for (std::size_t from = 0; from < prompts.size() && !context.stopRequested(); from += 16) {
-            context.emit(jobs::PhaseChanged{"write answers", static_cast<double>(from) / static_cast<double>(prompts.size()),
-                                            fmt::format("{} of {}", from, prompts.size())});
-            const auto to = std::min(prompts.size(), from + 16);
-            part.assign(prompts.begin() + static_cast<std::ptrdiff_t>(from), prompts.begin() + static_cast<std::ptrdiff_t>(to));
-            const auto answers = generate::generate(*model.decoder, *model.encoder.tokenizer, part, settings, {},
-                                                    [&] { return context.stopRequested(); });
-            for (std::size_t i = 0; i < answers.size(); ++i) {
-                m_predictions[owner[from + i]].prediction = answers[i].text;
-                m_predictions[owner[from + i]].hasAnswer = answers[i].stoppedBy != "person";
-            }
+        const auto written = [&](std::size_t finished) {
+            context.emit(jobs::PhaseChanged{"write answers", static_cast<double>(finished) / static_cast<double>(prompts.size()),
+                                            fmt::format("{} of {}", finished, prompts.size())});
+        };
+        if (!prompts.empty())
+            written(0);
+        const auto answers = generate::generate(*model.decoder, *model.encoder.tokenizer, prompts, settings,
+                                                {.stop = [&] { return context.stopRequested(); }, .progress = written});
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            m_predictions[owner[i]].prediction = answers[i].text;
+            m_predictions[owner[i]].hasAnswer = answers[i].stoppedBy != "person";
         }
     }
 

@@ -220,8 +220,8 @@ private:
         generate::Settings settings;
         settings.maxNewTokens = m_answerLength;
         settings.stopIds = m_model->stopIds();
-        const auto answers = generate::generate(*m_model->decoder, *m_model->encoder.tokenizer, m_prompts, settings, {},
-                                                [&] { return context.stopRequested(); });
+        const auto answers = generate::generate(*m_model->decoder, *m_model->encoder.tokenizer, m_prompts, settings,
+                                                {.stop = [&] { return context.stopRequested(); }});
         for (std::size_t i = 0; i < answers.size(); ++i) {
             jobs::SampleDone sample{step, static_cast<std::int64_t>(i), answers[i].text};
             if (auto recorded = m_recorder->record(sample); recorded)

@@ -40,7 +40,7 @@ int main(int argc, char** argv)
     generate::generate(*model, *tokenizer, {prompts[0]}, settings); // touches every weight once
     settings.maxNewTokens = length;
     const Stopwatch watch;
-    const auto answers = generate::generate(*model, *tokenizer, prompts, settings, {}, {}, batch);
+    const auto answers = generate::generate(*model, *tokenizer, prompts, settings, {}, batch);
     const double seconds = watch.seconds();
     Json written = Json::array();
     std::size_t tokens = 0;

@@ -91,6 +91,25 @@ class Campaign:
             if len(self.failures) > 10:
                 return
 
+    def room(self, times):
+        """The disk is full and then there is room again: a save point waits for it, and the run ends like the unbroken one."""
+        order = self.draw.sample(range(1, self.changes + 1), self.changes)
+        while times and order:
+            at = order.pop()
+            what = f"full for a while at change {at} of {self.changes}"
+            workspace = self.bench.fresh()
+            ended = self.bench.call(workspace, self.arguments({"checkpoints.waitForSpace": "1"}),
+                                    faults={"kind": "full", "at": at, "span": 3})
+            if "disk_full" not in ended.out:
+                self.goes_on(what, workspace)
+                continue
+            self.tally["waited for room"] += 1
+            times -= 1
+            if self.check(what, ended.code == 0, f"exit {ended.code}: {ended.err[-300:]}"):
+                differs = harness.difference(self.unbroken, self.bench.result(workspace))
+                self.check(what, not differs, differs)
+        self.check("full for a while", times == 0, "no save point waited")
+
     def read_only(self):
         workspace = self.bench.fresh()
         for call in (self.arguments(), ["runs", "list"], ["data", "list"]):
@@ -241,12 +260,13 @@ def main():
     parser = harness.options(__doc__)
     parser.add_argument("--every", type=int, default=40, help="changes between two at which the disk fails")
     parser.add_argument("--times", type=int, default=3, help="how often the random ones are tried")
-    parser.add_argument("--only", default="", help="full, broken, read_only, clock, two_programs, race, locked, memory")
+    parser.add_argument("--only", default="", help="full, broken, room, read_only, clock, two_programs, race, locked, memory")
     arguments = parser.parse_args()
     campaign, begun = Campaign(arguments), time.monotonic()
     parts = {
         "full": lambda: campaign.disk("full", arguments.every),
         "broken": lambda: campaign.disk("broken", arguments.every),
+        "room": lambda: campaign.room(arguments.times),
         "read_only": campaign.read_only,
         "clock": campaign.clock,
         "two_programs": campaign.two_programs,

@@ -8,6 +8,7 @@
 //                  half      as kill, after half of the bytes when the change is a write
 //                  readonly  nothing may be changed
 //                  count     nothing happens
+//   FAULTS_SPAN    full: there is room again after so many changes
 //   FAULTS_COUNT   file that gets the number of changes at the end
 //   FAULTS_LOG     file that gets every change with its bytes, and what is said on standard output, in order
 //   FAULTS_CLOCK   "N:S": from the N-th look at the clock on it is S seconds off
@@ -59,7 +60,7 @@ struct World
 {
     std::string prefix;
     Kind kind = Kind::Count;
-    long at = 0;
+    long at = 0, span = LONG_MAX;
     int log = -1;
     long clockAt = LONG_MAX, clockShift = 0;
     long memoryAt = 0, memoryMost = LONG_MAX;
@@ -90,6 +91,8 @@ World* makeWorld()
     world->prefix = env("FAULTS_PREFIX");
     world->kind = kindFrom(env("FAULTS_KIND"));
     world->at = std::atol(env("FAULTS_AT"));
+    if (*env("FAULTS_SPAN") != '\0')
+        world->span = std::atol(env("FAULTS_SPAN"));
     world->countFile = env("FAULTS_COUNT");
     if (*env("FAULTS_LOG") != '\0')
         world->log = static_cast<int>(syscall(SYS_openat, AT_FDCWD, env("FAULTS_LOG"),
@@ -177,7 +180,7 @@ bool allowed(Change change, bool* cut = nullptr)
         errno = EROFS;
         return false;
     case Kind::Full:
-        if (number < w.at || !fills)
+        if (number < w.at || number - w.at >= w.span || !fills)
             return true;
         if (first && cut != nullptr) {
             *cut = true;

@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 #include <QTest>
+#include <set>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -153,6 +154,36 @@ private Q_SLOTS:
             QCOMPARE(static_cast<std::int64_t>(id), best);
             sequence.push_back(id);
         }
+    }
+
+    void aFreeSlotTakesTheNextPrompt()
+    {
+        const at::NoGradGuard noGrad;
+        auto decoder = tinyDecoder(at::kFloat);
+        const auto ids = m_golden["ids"].get<std::vector<std::int32_t>>();
+        auto tokenizer = text::Tokenizer::load(sourceFolder() / "tests/fixtures/tiny_llama").value();
+        std::vector<std::vector<std::int32_t>> prompts;
+        for (int i = 0; i < 9; ++i)
+            prompts.emplace_back(ids.begin() + i, ids.begin() + i + 4 + i * 7 % 5);
+        generate::Settings settings;
+        settings.maxNewTokens = 20;
+        settings.temperature = 1; // answers of very different lengths
+        for (std::int32_t id = 0; id < 40; ++id) // ends often
+            settings.stopIds.push_back(id * 3);
+        std::set<std::size_t> lengths;
+        std::vector<std::size_t> finished;
+        const auto together = generate::generate(
+            *decoder, *tokenizer, prompts, settings,
+            {.progress = [&](std::size_t count) { finished.push_back(count); }}, 3);
+        const auto all = generate::generate(*decoder, *tokenizer, prompts, settings, {}, 9);
+        for (std::size_t i = 0; i < prompts.size(); ++i) {
+            QCOMPARE(together[i].ids, all[i].ids);
+            QCOMPARE(together[i].stoppedBy, all[i].stoppedBy);
+            lengths.insert(all[i].ids.size());
+        }
+        QVERIFY(lengths.size() > 2);
+        QCOMPARE(finished.size(), prompts.size());
+        QCOMPARE(finished.back(), prompts.size());
     }
 
     void headLossGradientIsTheDerivative()
