@@ -1,18 +1,23 @@
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/kernels/quantised_kernels.h"
 
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 namespace fettle::tensor {
 
 namespace kernels_baseline {
 extern const CpuKernels table;
+extern const QuantisedKernels quantisedTable;
 }
 namespace kernels_avx2 {
 extern const CpuKernels table;
+extern const QuantisedKernels quantisedTable;
 }
 namespace kernels_avx512 {
 extern const CpuKernels table;
+extern const QuantisedKernels quantisedTable;
 }
 
 namespace {
@@ -52,6 +57,22 @@ const CpuKernels* cpuKernelsNamed(const char* name)
         return hasAvx2() ? &kernels_avx2::table : nullptr;
     if (std::strcmp(name, kernels_avx512::table.name) == 0)
         return hasAvx512() ? &kernels_avx512::table : nullptr;
+    return nullptr;
+}
+
+const QuantisedKernels& quantisedKernels()
+{
+    static const QuantisedKernels& best = *quantisedKernelsNamed(cpuKernels().name);
+    return best;
+}
+
+const QuantisedKernels* quantisedKernelsNamed(const char* name)
+{
+    for (const auto* each : {&kernels_baseline::quantisedTable, &kernels_avx2::quantisedTable,
+                             &kernels_avx512::quantisedTable}) {
+        if (std::strcmp(name, each->name) == 0)
+            return cpuKernelsNamed(name) ? each : nullptr;
+    }
     return nullptr;
 }
 

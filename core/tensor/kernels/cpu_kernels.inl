@@ -2,7 +2,9 @@
 // set by the including file, the compiler's -m flags by CMake. Plain loops that the compiler turns
 // into vector code; sums use "omp simd reduction", so no unsafe floating-point flag is needed.
 
+#include "tensor/files/four_bit.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/kernels/quantised_kernels.h"
 
 #include <algorithm>
 #include <array>
@@ -258,6 +260,7 @@ void dropoutMask(float* mask, I begin, I n, std::uint64_t step, std::uint32_t ke
 
 #include "tensor/kernels/gemm.inl"
 #include "tensor/kernels/attention_kernels.inl"
+#include "tensor/kernels/quantised_kernels.inl"
 
 extern const CpuKernels table;
 const CpuKernels table = {FETTLE_KERNEL_NAME, rmsNorm,         rmsNormBackward, rope,        siluGate,

@@ -202,6 +202,14 @@ inline float foldedSum(Vec v, std::integer_sequence<int, Lane...>)
 }
 inline float sumOfLanes(Vec v) { return foldedSum(v, std::make_integer_sequence<int, static_cast<int>(kLanes)>()); }
 
+/// sum + x w^T of a tail, one by one; out of line so that all callers get the same bits.
+__attribute__((noinline)) float tailDot(const float* x, const float* w, I n, float sum)
+{
+    for (I i = 0; i < n; ++i)
+        sum += x[i] * w[i];
+    return sum;
+}
+
 /// `Wide` rows of w at once against `Rows` rows of x; the tail of k is summed one by one.
 template <int Rows, int Wide>
 void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
@@ -231,10 +239,8 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
         }
         for (int r = 0; r < Rows; ++r) {
             for (int c = 0; c < some; ++c) {
-                float sum = sumOfLanes(sums[r][c]);
-                for (I q = p; q < k; ++q)
-                    sum += x[r * k + q] * row[c][q];
-                y[r * yStride + j + c] = sum;
+                const float sum = sumOfLanes(sums[r][c]);
+                y[r * yStride + j + c] = p < k ? tailDot(x + r * k + p, row[c] + p, k - p, sum) : sum;
             }
         }
     }

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+namespace fettle::tensor {
+
+/// Values of a row that share a scale.
+constexpr std::int64_t kCodeBlock = 64;
+
+/// Rows of a left side up to which the kernels below read codes at each row; more are served from
+/// rows that were decoded once.
+constexpr std::int64_t kDirectRows = 4;
+
+/// Kernels that read weights in few bits, for the same instruction sets as CpuKernels and serial as
+/// these. The products are, bit for bit, those of CpuKernels::fewRows on the decoded rows.
+struct QuantisedKernels
+{
+    const char* name; ///< as of CpuKernels
+
+    /// w [rows, k] = codes * scales; scales [rows, ceil(k / 64)].
+    void (*decodeInt8)(const std::int8_t* codes, const float* scales, float* w, std::int64_t rows,
+                       std::int64_t k);
+    /// y [m, n] = x [m, k] w [n, k]^T for at most kDirectRows rows x.
+    void (*fewRowsInt8)(const float* x, const std::int8_t* codes, const float* scales, float* y,
+                        std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t yStride);
+    /// Whole blocks of 64 values: two codes in a byte, the earlier one in the high half; a scale
+    /// for each block.
+    void (*decodeNf4)(const std::uint8_t* codes, const float* scales, float* w,
+                      std::int64_t blocks);
+    /// As fewRowsInt8, for k that is a multiple of 64.
+    void (*fewRowsNf4)(const float* x, const std::uint8_t* codes, const float* scales, float* y,
+                       std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t yStride);
+};
+
+/// The variant that goes with cpuKernels().
+const QuantisedKernels& quantisedKernels();
+/// The variant of that name, or null when this machine cannot run it (tests compare variants).
+const QuantisedKernels* quantisedKernelsNamed(const char* name);
+
+} // namespace fettle::tensor

@@ -1,0 +1,111 @@
+#include "tensor/quantised_ops.h"
+
+#include "tensor/kernels/cpu_kernels.h"
+#include "tensor/ops_detail.h"
+#include "tensor/parallel.h"
+#include "tensor/torch_pch.h"
+
+namespace fettle::tensor {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+namespace {
+
+/// Rows that a task decodes, and outputs that it makes.
+constexpr std::int64_t kTaskRows = 192;
+
+/// Keeps the codes alive in a graph.
+struct Held : torch::CustomClassHolder
+{
+    explicit Held(QuantisedPtr own)
+        : matrix(std::move(own))
+    {
+    }
+    QuantisedPtr matrix;
+};
+
+struct LinearFunction : Function<LinearFunction>
+{
+    /// An empty bias means none.
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& bias,
+                          const c10::intrusive_ptr<Held>& held)
+    {
+        ctx->saved_data["matrix"] = c10::IValue::make_capsule(held);
+        const auto weight = decoded(*held->matrix).to(x.options());
+        return bias.numel() > 0 ? at::linear(x, weight, bias) : at::linear(x, weight);
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto held =
+            c10::static_intrusive_pointer_cast<Held>(ctx->saved_data["matrix"].toCapsule());
+        const auto& dy = grads[0];
+        Tensor dx, dBias;
+        if (ctx->needs_input_grad(0))
+            dx = at::mm(dy, decoded(*held->matrix).to(dy.options()));
+        if (ctx->needs_input_grad(1))
+            dBias = dy.sum(0);
+        return {dx, dBias, Tensor()};
+    }
+};
+
+/// Few rows from the codes themselves.
+Tensor fewRows(const Tensor& x, const QuantisedMatrix& matrix)
+{
+    const auto count = x.size(0), out = matrix.rows();
+    const Tensor y = at::empty({count, out}, x.options().requires_grad(false));
+    const float* xp = x.const_data_ptr<float>();
+    float* yp = y.data_ptr<float>();
+    parallelTasks((out + kTaskRows - 1) / kTaskRows, [&](std::int64_t task) {
+        const auto from = task * kTaskRows;
+        matrix.fewRows(xp, count, from, std::min(kTaskRows, out - from), yp + from, out);
+    });
+    return y;
+}
+
+} // namespace
+
+QuantisedPtr quantised(WeightKind kind, const Tensor& matrix)
+{
+    const at::NoGradGuard noGrad;
+    const auto values = matrix.to(at::kCPU, at::kFloat).contiguous();
+    return quantised(kind, values.const_data_ptr<float>(), values.size(0), values.size(1));
+}
+
+Tensor decoded(const QuantisedMatrix& matrix)
+{
+    const Tensor values = at::empty({matrix.rows(), matrix.columns()}, at::kFloat);
+    float* to = values.data_ptr<float>();
+    parallelTasks((matrix.rows() + kTaskRows - 1) / kTaskRows, [&](std::int64_t task) {
+        const auto from = task * kTaskRows;
+        matrix.decode(from, std::min(kTaskRows, matrix.rows() - from), to + from * matrix.columns());
+    });
+    return values;
+}
+
+Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t>& ids)
+{
+    const Tensor values = at::empty({static_cast<std::int64_t>(ids.size()), matrix.columns()}, at::kFloat);
+    float* to = values.data_ptr<float>();
+    for (const auto id : ids) {
+        TORCH_CHECK_INDEX(id >= 0 && id < matrix.rows(), "row ", id, " of ", matrix.rows());
+        matrix.decode(id, 1, to);
+        to += matrix.columns();
+    }
+    return values;
+}
+
+Tensor linear(const Tensor& x, const QuantisedPtr& matrix, const Tensor& bias)
+{
+    if (!at::GradMode::is_enabled() && useKernels(x) && x.size(0) <= kFewRows) {
+        const auto y = fewRows(x.contiguous(), *matrix);
+        return bias.defined() ? y + bias : y;
+    }
+    const auto none = at::empty({0}, x.options().requires_grad(false));
+    return LinearFunction::apply(x, bias.defined() ? bias : none,
+                                 c10::make_intrusive<Held>(matrix));
+}
+
+} // namespace fettle::tensor

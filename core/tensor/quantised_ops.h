@@ -1,0 +1,22 @@
+#pragma once
+
+#include "tensor/quantised_matrix.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace fettle::tensor {
+
+/// A matrix [rows, columns] of any float type on the processor, quantised. `kind` is not Float32.
+QuantisedPtr quantised(WeightKind kind, const at::Tensor& matrix);
+
+/// The values [rows, columns] in float32.
+at::Tensor decoded(const QuantisedMatrix& matrix);
+/// Rows `ids` [n] of the matrix, [n, columns].
+at::Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t>& ids);
+
+/// x [T, columns] matrix^T + bias -> [T, rows]. The matrix is frozen: the graph keeps it as it is
+/// and decodes it again for the gradient of x, which is bit for bit that of the decoded matrix. An
+/// undefined bias means none. Few rows without a gradient read the codes directly.
+at::Tensor linear(const at::Tensor& x, const QuantisedPtr& matrix, const at::Tensor& bias);
+
+} // namespace fettle::tensor
