@@ -1,6 +1,8 @@
 #include "methods/method.h"
 #include "tensor/torch_pch.h"
 
+#include <algorithm>
+
 namespace fettle::methods {
 
 namespace {
@@ -51,6 +53,9 @@ public:
     }
     Result<std::unique_ptr<Attached>> attach(model::Model& model, const ParamValues&, const Rng&) const override
     {
+        if (std::ranges::any_of(model.sites(), [](const auto* site) { return site->packed != nullptr; }))
+            return Error{ErrorCode::InvalidInput, "the whole model trains, and weights of few bits cannot",
+                         "setting model.weights", "Choose float32, or an add-on"};
         return std::unique_ptr<Attached>(new FullAttached(model));
     }
 };

@@ -61,7 +61,8 @@ public:
     {
         const Tensor dropped =
             pass.training ? tensor::dropout(x, dropout, {*pass.dropout, pass.draw, site.index, pass.places}) : x;
-        if (site.weight.scalar_type() == at::kDouble)  // gradient checks in float64
+        // Codes are decoded again by their own node; float64 is for gradient checks.
+        if (site.packed || site.weight.scalar_type() == at::kDouble)
             return site.base(x) + at::mm(at::mm(dropped, a.t()), b.t()) * scale;
         const Tensor bias = site.bias.defined() ? site.bias : at::empty({0}, site.weight.options());
         return LowRankFunction::apply(x, dropped, a, b, site.matrix(), bias, scale);
@@ -239,19 +240,18 @@ Result<std::unique_ptr<Attached>> Lora::attach(model::Model& model, const ParamV
         if (target == settings.targets.end())
             continue;
         used.insert(*target);
-        const auto matrix = site->matrix();
-        const auto in = matrix.size(1), out = matrix.size(0);
+        const auto in = site->in(), out = site->out();
         if (settings.rank > std::min(in, out))
             return Error{ErrorCode::InvalidInput,
                          fmt::format("the add-on size {} is larger than the matrix {} ({} x {})", settings.rank,
                                      site->path, out, in),
                          "setting lora.rank", fmt::format("Use at most {}", std::min(in, out))};
         auto term = std::make_shared<LoraTerm>();
-        const auto dtype = site->weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+        const auto dtype = model.dtype() == at::kDouble ? at::kDouble : at::kFloat;
         Tensor a = at::empty({settings.rank, in}, at::kFloat);
         startA(a, init, site->index);
         term->a = a.to(model.device(), dtype).set_requires_grad(true);
-        term->b = at::zeros({out, settings.rank}, site->weight.options().dtype(dtype)).set_requires_grad(true);
+        term->b = at::zeros({out, settings.rank}, at::TensorOptions(model.device()).dtype(dtype)).set_requires_grad(true);
         term->scale = settings.alpha / static_cast<double>(settings.rank);
         term->dropout = settings.dropout;
         site->term = term;

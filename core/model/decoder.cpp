@@ -186,7 +186,7 @@ Tensor Decoder::embed(const std::vector<std::int64_t>& ids,
 {
     // The row of the padding token gets no gradient as an input, as in the reference.
     const auto padding = config.padId && *config.padId < config.vocab ? *config.padId : -1;
-    auto h = tensor::lookUp(embedding, indexOf(ids, device()), padding); // [T, hidden]
+    auto h = embedded(ids, padding); // [T, hidden]
     if (config.embeddingScale != 1)
         h = h * config.embeddingScale;
     if (config.learnedPositions)

@@ -166,7 +166,7 @@ Tensor EncoderDecoder::encode(const std::vector<std::int64_t>& ids, const Offset
                               const PassContext& pass) const
 {
     const auto reading = prepare(offsets, pass);
-    auto h = tensor::lookUp(embedding, indexOf(ids, device())); // [S, hidden]
+    auto h = embedded(ids); // [S, hidden]
     for (std::size_t number = 0; number < reader.blocks.size(); ++number) {
         const auto& block = reader.blocks[number];
         h = h + read(number, normed(config, block.attentionNorm, h), reading, pass);
@@ -186,7 +186,7 @@ Tensor EncoderDecoder::write(const std::vector<std::int64_t>& ids, const Offsets
         biases.push_back(
             relativeBias(table, distances, config.relative, false)
                 .masked_fill(distances.gt(0), -std::numeric_limits<double>::infinity()));
-    auto h = tensor::lookUp(embedding, indexOf(ids, device())); // [T, hidden]
+    auto h = embedded(ids); // [T, hidden]
     for (std::size_t number = 0; number < writer.blocks.size(); ++number) {
         const auto& block = writer.blocks[number];
         auto x = normed(config, block.attentionNorm, h);
@@ -289,7 +289,7 @@ Tensor EncoderDecoder::decode(std::span<const std::int64_t> ids, KvCache& cache,
                               std::span<const std::int64_t> slots)
 {
     const at::NoGradGuard noGrad;
-    auto h = tensor::lookUp(embedding, indexOf({ids.begin(), ids.end()}, device()));
+    auto h = embedded({ids.begin(), ids.end()});
     std::vector<std::vector<Tensor>> biases;
     for (const auto slot : slots) {
         const auto filled = cache.lengths[static_cast<std::size_t>(slot)];

@@ -1,5 +1,6 @@
 #include "model/language_model.h"
 
+#include "tensor/quantised_ops.h"
 #include "tensor/torch_pch.h"
 
 namespace fettle::model {
@@ -20,7 +21,37 @@ void PackedTokens::add(std::span<const std::int32_t> document, std::int64_t sour
 void Model::tie()
 {
     if (config.tieEmbeddings)
-        headWeight = embedding;
+        headWeight = embedding, packedHead = packedEmbedding;
+}
+
+void Model::pack(tensor::WeightKind kind)
+{
+    for (auto* site : sites()) {
+        if (!site->packed)
+            site->pack(kind);
+    }
+    if (kind == tensor::WeightKind::Int8)
+        packTables();
+}
+
+void Model::packTables()
+{
+    const auto pack = [](Tensor& table, tensor::QuantisedPtr& packed) {
+        if (table.defined())
+            packed = tensor::quantised(tensor::WeightKind::Int8, table);
+        table = Tensor();
+    };
+    pack(embedding, packedEmbedding);
+    if (!config.tieEmbeddings)
+        pack(headWeight, packedHead);
+    tie();
+}
+
+Tensor Model::embedded(const std::vector<std::int64_t>& ids, std::int64_t padding) const
+{
+    if (packedEmbedding)
+        return tensor::decodedRows(*packedEmbedding, ids);
+    return tensor::lookUp(embedding, indexOf(ids, device()), padding);
 }
 
 void Model::to(c10::Device target, at::ScalarType dtype)
@@ -33,8 +64,9 @@ void Model::to(c10::Device target, at::ScalarType dtype)
 Tensor LanguageModel::logits(const Tensor& rows) const
 {
     const auto scaled = config.logitScale == 1 ? rows : rows * config.logitScale;
-    auto out = at::GradMode::is_enabled() ? at::mm(scaled, headWeight.t())
-                                          : tensor::product(scaled, headWeight);
+    auto out = packedHead                 ? tensor::linear(scaled, packedHead, {})
+               : at::GradMode::is_enabled() ? at::mm(scaled, headWeight.t())
+                                            : tensor::product(scaled, headWeight);
     if (headBias.defined())
         out = out + headBias;
     const auto cap = config.logitSoftcap;
@@ -46,7 +78,7 @@ Tensor LanguageModel::logits(const Tensor& rows) const
 Tensor LanguageModel::loss(const Tensor& rows, std::span<const std::int64_t> labels, double scale,
                            tensor::HeadLossInfo& info) const
 {
-    const tensor::Head head{headWeight, headBias, config.logitSoftcap};
+    const tensor::Head head{headWeight, headBias, config.logitSoftcap, packedHead};
     return tensor::headLoss(config.logitScale == 1 ? rows : rows * config.logitScale, head, labels,
                             scale, info);
 }
@@ -55,7 +87,7 @@ KvCache LanguageModel::cacheFor(std::int64_t layers, std::int64_t slots,
                                 std::int64_t maxLength) const
 {
     KvCache cache;
-    const auto options = embedding.options().requires_grad(false);
+    const auto options = at::TensorOptions(device()).dtype(dtype());
     for (std::int64_t number = 0; number < layers; ++number) {
         cache.keys.push_back(
             at::empty({slots, maxLength, config.kvHeads, config.headDim}, options));

@@ -42,6 +42,7 @@ public:
     ModelConfig config;
     at::Tensor embedding;  ///< [vocab, hidden]
     at::Tensor headWeight; ///< [vocab, hidden]; the same tensor as the embedding when tied
+    tensor::QuantisedPtr packedEmbedding, packedHead; ///< frozen, in place of the two
     at::Tensor headBias;   ///< [vocab] or undefined
 
     /// Every linear site of the blocks on which methods may act, in checkpoint order.
@@ -51,9 +52,18 @@ public:
     /// After a parameter was replaced: a tied head follows the embedding.
     void tie();
 
-    at::ScalarType dtype() const { return embedding.scalar_type(); }
-    c10::Device device() const { return embedding.device(); }
+    at::ScalarType dtype() const { return packedEmbedding ? at::kFloat : embedding.scalar_type(); }
+    c10::Device device() const { return packedEmbedding ? c10::kCPU : embedding.device(); }
+    /// Holds the weights of all sites in few bits from now on; of int8 the tables too. The model is
+    /// in float32 on the processor, and nothing trains.
+    void pack(tensor::WeightKind kind);
     void to(c10::Device device, at::ScalarType dtype);
+
+protected:
+    /// Rows `ids` of the embedding, [n, hidden]. The row `padding` gets no gradient; -1: none.
+    at::Tensor embedded(const std::vector<std::int64_t>& ids, std::int64_t padding = -1) const;
+    /// Holds the embedding, and with it a tied head, or a head of its own, in 8 bits.
+    void packTables();
 };
 
 /// A model that writes: decoders and encoder-decoders.

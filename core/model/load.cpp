@@ -1,6 +1,7 @@
 #include "model/load.h"
 
 #include "base/text.h"
+#include "tensor/quantised_ops.h"
 #include "tensor/torch_files.h"
 #include "tensor/torch_pch.h"
 
@@ -10,6 +11,7 @@
 namespace fettle::model {
 
 using at::Tensor;
+using tensor::WeightKind;
 
 namespace {
 
@@ -17,10 +19,12 @@ namespace {
 class Loader
 {
 public:
-    Loader(const ModelFiles& files, c10::Device device, at::ScalarType dtype)
+    Loader(const ModelFiles& files, c10::Device device, at::ScalarType dtype,
+           WeightKind weights = WeightKind::Float32)
         : m_files(files)
         , m_device(device)
         , m_dtype(dtype)
+        , m_weights(weights)
     {
         for (const auto& file : files.weights().files()) {
             for (const auto& info : file.tensors())
@@ -49,7 +53,9 @@ public:
     {
         return path.empty() ? Tensor() : take(path + ".weight");
     }
-    void fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer = -1);
+    /// A site whose weight is frozen may be `packed`.
+    void fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer = -1,
+              bool packed = false);
     void fill(Norm& norm, const std::string& path);
     /// The layers of one stack and its last norm.
     void fill(std::vector<Block>& blocks, Norm& finalNorm, const WeightNames& names,
@@ -59,18 +65,29 @@ public:
 
 private:
     void fill(Block& block, const WeightNames& names, std::int64_t layer);
+    /// The pages of the named weight are not needed any more.
+    void forget(const std::string& name);
     void fillForward(Block& block, const WeightNames& names, std::int64_t layer);
 
     const ModelFiles& m_files;
     c10::Device m_device;
     at::ScalarType m_dtype;
+    WeightKind m_weights;
     std::map<std::string, std::shared_ptr<const MappedFile>>
         m_mappings; ///< by the name in the files
     std::optional<Error> m_error;
     std::uint64_t m_nextSite = 0;
 };
 
-void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer)
+void Loader::forget(const std::string& name)
+{
+    const auto* info = m_files.find(name);
+    if (const auto& mapping = m_mappings[info->name])
+        mapping->forget(info->bytes);
+}
+
+void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer,
+                  bool packed)
 {
     if (path.empty())
         return;
@@ -79,6 +96,10 @@ void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int
     site.index = m_nextSite++;
     site.transposed = layer >= 0 && m_files.config().transposedWeights;
     site.weight = take(path + ".weight");
+    if (packed && m_weights != WeightKind::Float32 && site.weight.defined()) {
+        site.pack(m_weights);
+        forget(path + ".weight");
+    }
     if (bias)
         site.bias = take(path + ".bias");
 }
@@ -100,7 +121,7 @@ void Loader::fill(Block& block, const WeightNames& names, std::int64_t layer)
         fill(target, names.inLayer(layer, part));
     };
     const auto linear = [&](LinearSite& site, const std::string& part, bool bias) {
-        fill(site, names.inLayer(layer, part), bias, layer);
+        fill(site, names.inLayer(layer, part), bias, layer, /*packed=*/true);
     };
     norm(block.attentionNorm, names.attentionNorm);
     norm(block.afterAttention, names.afterAttention);
@@ -128,8 +149,9 @@ void Loader::fill(Block& block, const WeightNames& names, std::int64_t layer)
 void Loader::fillForward(Block& block, const WeightNames& names, std::int64_t layer)
 {
     const auto& config = m_files.config();
-    const auto linear = [&](LinearSite& site, const std::string& part, bool bias) {
-        fill(site, names.inLayer(layer, part), bias, layer);
+    const auto linear = [&](LinearSite& site, const std::string& part, bool bias,
+                            bool packed = true) {
+        fill(site, names.inLayer(layer, part), bias, layer, packed);
     };
     const auto index = static_cast<std::size_t>(layer);
     if (index >= config.layer.size() || !config.layer[index].sparse) {
@@ -142,15 +164,16 @@ void Loader::fillForward(Block& block, const WeightNames& names, std::int64_t la
         linear(block.down, names.down, config.mlpBias);
         return;
     }
-    linear(block.router, names.router, false);
+    // As bitsandbytes: what picks experts, and these, stay as they are.
+    linear(block.router, names.router, false, false);
     block.experts.resize(static_cast<std::size_t>(config.experts.count));
     for (std::size_t e = 0; e < block.experts.size(); ++e) {
         const auto named = [&](const std::string& part) {
             return fmt::format(fmt::runtime(part), e);
         };
-        linear(block.experts[e].gate, named(names.expertGate), false);
-        linear(block.experts[e].up, named(names.expertUp), false);
-        linear(block.experts[e].down, named(names.expertDown), false);
+        linear(block.experts[e].gate, named(names.expertGate), false, false);
+        linear(block.experts[e].up, named(names.expertUp), false, false);
+        linear(block.experts[e].down, named(names.expertDown), false, false);
     }
 }
 
@@ -176,6 +199,10 @@ template<class Kind> Result<std::unique_ptr<Kind>> Loader::finish(std::unique_pt
     model->tie();
     if (m_error)
         return at(*m_error, m_files.folder().filename().string());
+    if (m_weights == WeightKind::Int8) {
+        model->pack(WeightKind::Int8);
+        forget(config.names.embedding + ".weight");
+    }
     return model;
 }
 
@@ -194,9 +221,11 @@ std::uint64_t freeMemory()
     return kilobytes * 1024;
 }
 
-Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype)
+Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype, WeightKind weights)
 {
-    const auto needed = static_cast<std::uint64_t>(config.parameters()) * at::elementSize(dtype);
+    const auto needed = weights == WeightKind::Float32
+                            ? static_cast<std::uint64_t>(config.parameters()) * at::elementSize(dtype)
+                            : weightBytes(config, weights);
     const auto available = freeMemory();
     if (available > 0 && needed > available)
         return Error{ErrorCode::OutOfMemory,
@@ -208,7 +237,8 @@ Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype)
 
 /// A model of another kind than the caller can use.
 Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* wanted,
-                       at::ScalarType dtype)
+                       c10::Device device, at::ScalarType dtype,
+                       WeightKind weights = WeightKind::Float32)
 {
     const auto& config = files.config();
     const auto folder = files.folder().filename().string();
@@ -221,19 +251,24 @@ Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* want
             ErrorCode::Unsupported,
             fmt::format("this needs {}, and {} models are of another kind", wanted, config.family),
             folder, "Choose another model"};
-    return checkMemory(config, dtype);
+    if (weights != WeightKind::Float32 && !device.is_cpu())
+        return Error{ErrorCode::Unsupported,
+                     fmt::format("weights held as {} compute on the processor only",
+                                 tensor::nameOf(weights)),
+                     "setting training.device", "Choose the processor, or weights of 32 bits"};
+    return checkMemory(config, dtype, weights);
 }
 
 } // namespace
 
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
-                                             at::ScalarType dtype)
+                                             at::ScalarType dtype, WeightKind weights)
 {
-    if (auto fine = checkKind(files, ModelKind::Decoder, "a decoder", dtype); !fine)
+    if (auto fine = checkKind(files, ModelKind::Decoder, "a decoder", device, dtype, weights); !fine)
         return fine.error();
     const auto& names = files.config().names;
     auto decoder = std::make_unique<Decoder>();
-    Loader loader(files, device, dtype);
+    Loader loader(files, device, dtype, weights);
     if (files.config().learnedPositions)
         decoder->positions = loader.table(names.positions);
     loader.fill(decoder->blocks, decoder->finalNorm, names, files.config().layers);
@@ -243,7 +278,7 @@ Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Devic
 Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype)
 {
-    if (auto fine = checkKind(files, ModelKind::Encoder, "an encoder", dtype); !fine)
+    if (auto fine = checkKind(files, ModelKind::Encoder, "an encoder", device, dtype); !fine)
         return fine.error();
     const auto& config = files.config();
     const auto& names = config.names;
@@ -266,13 +301,16 @@ Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Devic
 }
 
 Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& files,
-                                                           c10::Device device, at::ScalarType dtype)
+                                                           c10::Device device, at::ScalarType dtype,
+                                                           WeightKind weights)
 {
-    if (auto fine = checkKind(files, ModelKind::EncoderDecoder, "an encoder-decoder", dtype); !fine)
+    if (auto fine = checkKind(files, ModelKind::EncoderDecoder, "an encoder-decoder", device, dtype,
+                              weights);
+        !fine)
         return fine.error();
     const auto& config = files.config();
     auto model = std::make_unique<EncoderDecoder>();
-    Loader loader(files, device, dtype);
+    Loader loader(files, device, dtype, weights);
     const auto fill = [&](EncoderDecoder::Stack& stack, const WeightNames& names,
                           std::int64_t layers) {
         loader.fill(stack.blocks, stack.finalNorm, names, layers);
@@ -286,7 +324,8 @@ Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& fil
 }
 
 Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
-                                                         c10::Device device, at::ScalarType dtype)
+                                                         c10::Device device, at::ScalarType dtype,
+                                                         WeightKind weights)
 {
     const auto widened = [](auto loaded) -> Result<std::unique_ptr<LanguageModel>> {
         if (!loaded)
@@ -294,8 +333,23 @@ Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files
         return std::unique_ptr<LanguageModel>(*std::move(loaded));
     };
     if (files.config().kind == ModelKind::EncoderDecoder)
-        return widened(loadEncoderDecoder(files, device, dtype));
-    return widened(loadDecoder(files, device, dtype));
+        return widened(loadEncoderDecoder(files, device, dtype, weights));
+    return widened(loadDecoder(files, device, dtype, weights));
+}
+
+std::uint64_t weightBytes(const ModelConfig& config, WeightKind weights)
+{
+    std::uint64_t bytes = 0;
+    for (const auto& weight : expectedWeights(config)) {
+        const auto path = weight.name.substr(0, weight.name.rfind('.'));
+        const bool table = path == config.names.embedding || path == config.names.head;
+        const bool packed = weight.shape.size() == 2 && (weight.site || (table && weights == WeightKind::Int8));
+        const bool turned = weight.site && config.transposedWeights; // rows are outputs when packed
+        const auto rows = weight.shape[turned ? 1 : 0];
+        const auto columns = weight.shape.size() < 2 ? 1 : weight.shape[turned ? 0 : 1];
+        bytes += tensor::weightBytes(packed ? weights : WeightKind::Float32, rows, columns);
+    }
+    return bytes;
 }
 
 } // namespace fettle::model

@@ -4,6 +4,7 @@
 #include "model/encoder.h"
 #include "model/encoder_decoder.h"
 #include "model/import/hf_folder.h"
+#include "tensor/quantised_matrix.h"
 
 #include <memory>
 
@@ -13,15 +14,23 @@ namespace fettle::model {
 /// (no copy, pages shared between processes); other types and devices are converted tensor by
 /// tensor. Errors: Unsupported for a model of another kind; OutOfMemory before anything is
 /// allocated when the weights do not fit into free memory.
+/// `weights`: how the matrices of all sites are held, frozen; of int8 the tables too. They are packed
+/// one by one while they are read. Errors: Unsupported on a graphics card, but for float32.
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
-                                             at::ScalarType dtype);
+                                             at::ScalarType dtype,
+                                             tensor::WeightKind weights = {});
 /// The same for the other kinds.
 Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype);
 Result<std::unique_ptr<EncoderDecoder>>
-loadEncoderDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype);
+loadEncoderDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype,
+                   tensor::WeightKind weights = {});
 /// A model that writes, of either kind. Errors: see requireWriter().
 Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
-                                                         c10::Device device, at::ScalarType dtype);
+                                                         c10::Device device, at::ScalarType dtype,
+                                                         tensor::WeightKind weights = {});
+
+/// Bytes of all weights of a model; what is not packed in float32.
+std::uint64_t weightBytes(const ModelConfig& config, tensor::WeightKind weights);
 
 } // namespace fettle::model

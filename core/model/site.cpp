@@ -1,13 +1,31 @@
 #include "model/site.h"
 
+#include "tensor/quantised_ops.h"
 #include "tensor/torch_pch.h"
 
 namespace fettle::model {
 
 using at::Tensor;
 
+Tensor LinearSite::matrix() const
+{
+    if (packed)
+        return tensor::decoded(*packed);
+    return transposed ? weight.t() : weight;
+}
+
+void LinearSite::pack(tensor::WeightKind kind)
+{
+    packed = tensor::quantised(kind, matrix());
+    weight = Tensor();
+}
+
 void LinearSite::addToWeight(const Tensor& delta)
 {
+    if (packed) {
+        weight = transposed ? matrix().t() : matrix();
+        packed.reset();
+    }
     const auto wide = weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const auto change = (transposed ? delta.t() : delta).to(wide);
     weight = (weight.to(wide) + change).to(weight.scalar_type());
@@ -15,6 +33,8 @@ void LinearSite::addToWeight(const Tensor& delta)
 
 Tensor LinearSite::base(const Tensor& x) const
 {
+    if (packed)
+        return tensor::linear(x, packed, bias);
     return bias.defined() ? at::linear(x, matrix(), bias) : at::linear(x, matrix());
 }
 

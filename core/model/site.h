@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/rng.h"
+#include "tensor/quantised_matrix.h"
 
 #include <ATen/core/Tensor.h>
 #include <memory>
@@ -60,13 +61,19 @@ public:
     at::Tensor weight;             ///< [out, in], or [in, out] when `transposed`
     at::Tensor bias;               ///< [out] or undefined
     bool transposed = false;       ///< stored the other way round, as gpt2 does
+    tensor::QuantisedPtr packed;   ///< [out, in] in few bits, frozen, in place of `weight`
     std::shared_ptr<DeltaTerm> term;
     bool termEnabled = true;       ///< false gives the base model at once
 
-    bool exists() const { return weight.defined(); }
-    /// The weight as [out, in], whichever way it is stored; shares its memory.
-    at::Tensor matrix() const { return transposed ? weight.t() : weight; }
-    /// Adds a change [out, in] to the weight: summed in float32 or wider, rounded once.
+    bool exists() const { return weight.defined() || packed; }
+    std::int64_t in() const { return packed ? packed->columns() : weight.size(transposed ? 0 : 1); }
+    std::int64_t out() const { return packed ? packed->rows() : weight.size(transposed ? 1 : 0); }
+    /// The weight as [out, in], whichever way it is stored; shares its memory, or is decoded anew.
+    at::Tensor matrix() const;
+    /// Holds the weight in few bits from now on.
+    void pack(tensor::WeightKind kind);
+    /// Adds a change [out, in] to the weight: summed in float32 or wider, rounded once. A packed one
+    /// becomes float32.
     void addToWeight(const at::Tensor& delta);
     at::Tensor base(const at::Tensor& x) const;
     at::Tensor forward(const at::Tensor& x, const PassContext& pass) const;

@@ -1,6 +1,7 @@
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops.h"
 #include "tensor/ops_detail.h"
+#include "tensor/quantised_ops.h"
 #include "tensor/torch_pch.h"
 
 namespace fettle::tensor {
@@ -45,11 +46,14 @@ std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 256 : 128; }
 
 struct HeadLossFunction : Function<HeadLossFunction>
 {
-    /// An empty bias means none.
+    /// An empty weight means a packed one, an empty bias none.
     static Tensor forward(AutogradContext* ctx, const Tensor& rows, const Tensor& weight, const Tensor& bias,
-                          double softcap, const std::vector<std::int64_t>& labels, double scale,
+                          std::int64_t headAddress, const std::vector<std::int64_t>& labels, double scale,
                           std::int64_t infoAddress)
     {
+        const auto& head = *reinterpret_cast<const Head*>(headAddress);
+        const auto softcap = head.softcap;
+        const auto vocab = head.packed ? head.packed->rows() : weight.size(0);
         auto& info = *reinterpret_cast<HeadLossInfo*>(infoAddress);
         const auto count = rows.size(0);
         info.nll.assign(static_cast<std::size_t>(count), 0.0);
@@ -65,7 +69,11 @@ struct HeadLossFunction : Function<HeadLossFunction>
         for (std::int64_t from = 0; from < count; from += chunk) {
             const auto n = std::min(chunk, count - from);
             const Tensor h = rows.narrow(0, from, n);
-            Tensor logits = at::mm(h, weight.t());                     // [n, vocab]
+            Tensor logits = at::empty({n, vocab}, rows.options().requires_grad(false));
+            if (head.packed)
+                product(h, *head.packed, logits);
+            else
+                at::mm_out(logits, h, weight.t());
             if (bias.numel() > 0)
                 logits.add_(bias);
             Tensor slope;                                              // d capped / d logits
@@ -80,8 +88,13 @@ struct HeadLossFunction : Function<HeadLossFunction>
                 info.correct += best[r] == part[r];
             if (wantGrad && slope.defined())
                 logits.mul_(slope);
-            if (wantRows)
-                dRows.narrow(0, from, n).copy_(at::mm(logits, weight));
+            if (wantRows) {
+                Tensor dPart = dRows.narrow(0, from, n);
+                if (head.packed)
+                    productBack(logits, *head.packed, dPart);
+                else
+                    at::mm_out(dPart, logits, weight);
+            }
             if (wantWeight)
                 dWeight.addmm_(logits.t(), h);
             if (wantBias)
@@ -117,8 +130,9 @@ Tensor headLoss(const Tensor& rows, const Head& head, std::span<const std::int64
                 HeadLossInfo& info)
 {
     const std::vector<std::int64_t> copy(labels.begin(), labels.end());
-    const Tensor bias = head.bias.defined() ? head.bias : at::empty({0}, head.weight.options().requires_grad(false));
-    return HeadLossFunction::apply(rows, head.weight, bias, head.softcap, copy, scale,
+    const Tensor none = at::empty({0}, rows.options().requires_grad(false));
+    return HeadLossFunction::apply(rows, head.packed ? none : head.weight, head.bias.defined() ? head.bias : none,
+                                   reinterpret_cast<std::int64_t>(&head), copy, scale,
                                    reinterpret_cast<std::int64_t>(&info));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/rng.h"
+#include "tensor/quantised_matrix.h"
 
 #include <ATen/core/Tensor.h>
 #include <span>
@@ -116,6 +117,7 @@ struct Head
     at::Tensor weight;  ///< [vocab, hidden]
     at::Tensor bias;    ///< [vocab] or undefined
     double softcap = 0; ///< x -> c tanh(x / c); 0: none
+    QuantisedPtr packed = {}; ///< frozen, in place of the weight
 };
 
 /// Cross-entropy of the output head without a [T, vocab] tensor: rows are taken in chunks, the

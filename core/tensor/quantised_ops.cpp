@@ -17,6 +17,15 @@ namespace {
 /// Rows that a task decodes, and outputs that it makes.
 constexpr std::int64_t kTaskRows = 192;
 
+/// Rows [first, first + count), shared out to the threads.
+void decodeInto(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, float* values)
+{
+    parallelTasks((count + kTaskRows - 1) / kTaskRows, [&](std::int64_t task) {
+        const auto from = task * kTaskRows;
+        matrix.decode(first + from, std::min(kTaskRows, count - from), values + from * matrix.columns());
+    });
+}
+
 /// Keeps the codes alive in a graph.
 struct Held : torch::CustomClassHolder
 {
@@ -51,6 +60,19 @@ struct LinearFunction : Function<LinearFunction>
     }
 };
 
+/// part(first, values [rows, columns]) for parts of the matrix that stay in the cache.
+void overParts(const QuantisedMatrix& matrix, const std::function<void(std::int64_t, const Tensor&)>& part)
+{
+    constexpr std::int64_t kPartValues = 1 << 20;
+    const auto some = std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
+    const Tensor values = at::empty({some, matrix.columns()}, at::kFloat);
+    for (std::int64_t first = 0; first < matrix.rows(); first += some) {
+        const auto count = std::min(some, matrix.rows() - first);
+        decodeInto(matrix, first, count, values.data_ptr<float>());
+        part(first, values.narrow(0, 0, count));
+    }
+}
+
 /// Few rows from the codes themselves.
 Tensor fewRows(const Tensor& x, const QuantisedMatrix& matrix)
 {
@@ -77,11 +99,7 @@ QuantisedPtr quantised(WeightKind kind, const Tensor& matrix)
 Tensor decoded(const QuantisedMatrix& matrix)
 {
     const Tensor values = at::empty({matrix.rows(), matrix.columns()}, at::kFloat);
-    float* to = values.data_ptr<float>();
-    parallelTasks((matrix.rows() + kTaskRows - 1) / kTaskRows, [&](std::int64_t task) {
-        const auto from = task * kTaskRows;
-        matrix.decode(from, std::min(kTaskRows, matrix.rows() - from), to + from * matrix.columns());
-    });
+    decodeInto(matrix, 0, matrix.rows(), values.data_ptr<float>());
     return values;
 }
 
@@ -97,11 +115,33 @@ Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t
     return values;
 }
 
+void product(const Tensor& x, const QuantisedMatrix& matrix, Tensor& y)
+{
+    overParts(matrix, [&](std::int64_t first, const Tensor& values) {
+        auto to = y.narrow(1, first, values.size(0));
+        at::mm_out(to, x, values.t());
+    });
+}
+
+void productBack(const Tensor& dy, const QuantisedMatrix& matrix, Tensor& dx)
+{
+    dx.zero_();
+    overParts(matrix, [&](std::int64_t first, const Tensor& values) {
+        dx.addmm_(dy.narrow(1, first, values.size(0)), values);
+    });
+}
+
 Tensor linear(const Tensor& x, const QuantisedPtr& matrix, const Tensor& bias)
 {
-    if (!at::GradMode::is_enabled() && useKernels(x) && x.size(0) <= kFewRows) {
-        const auto y = fewRows(x.contiguous(), *matrix);
-        return bias.defined() ? y + bias : y;
+    if (!at::GradMode::is_enabled() && useKernels(x)) {
+        Tensor y;
+        if (x.size(0) <= kFewRows) {
+            y = fewRows(x.contiguous(), *matrix);
+        } else {
+            y = at::empty({x.size(0), matrix->rows()}, x.options());
+            product(x, *matrix, y);
+        }
+        return bias.defined() ? y.add_(bias) : y;
     }
     const auto none = at::empty({0}, x.options().requires_grad(false));
     return LinearFunction::apply(x, bias.defined() ? bias : none,

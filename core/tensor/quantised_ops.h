@@ -14,6 +14,11 @@ at::Tensor decoded(const QuantisedMatrix& matrix);
 /// Rows `ids` [n] of the matrix, [n, columns].
 at::Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t>& ids);
 
+/// x [T, columns] matrix^T -> y [T, rows] and dy [T, rows] matrix -> dx [T, columns], decoding a
+/// part of the matrix at a time. No gradient.
+void product(const at::Tensor& x, const QuantisedMatrix& matrix, at::Tensor& y);
+void productBack(const at::Tensor& dy, const QuantisedMatrix& matrix, at::Tensor& dx);
+
 /// x [T, columns] matrix^T + bias -> [T, rows]. The matrix is frozen: the graph keeps it as it is
 /// and decodes it again for the gradient of x, which is bit for bit that of the decoded matrix. An
 /// undefined bias means none. Few rows without a gradient read the codes directly.

@@ -17,7 +17,7 @@ using namespace fettle;
 int main(int argc, char** argv)
 {
     CLI::App app{"Speed of generation"};
-    std::string folder, ids;
+    std::string folder, ids, weights = "float32";
     std::int64_t length = 64, batch = 1;
     int threads = 0;
     app.add_option("--model", folder, "Hugging Face folder")->required();
@@ -25,12 +25,14 @@ int main(int argc, char** argv)
         ->required();
     app.add_option("--length", length, "tokens of each answer");
     app.add_option("--batch", batch, "prompts together; the first so many are read");
+    app.add_option("--weights", weights, "float32, int8 or nf4");
     app.add_option("--threads", threads, "0: all cores");
     CLI11_PARSE(app, argc, argv);
 
     tensor::useComputeThreads(threads > 0 ? threads : tensor::availableCores());
     const auto files = model::ModelFiles::open(folder).value();
-    auto model = model::loadLanguageModel(files, c10::kCPU, at::kFloat).value();
+    const auto kind = tensor::weightKindFrom(weights).value();
+    auto model = model::loadLanguageModel(files, c10::kCPU, at::kFloat, kind).value();
     const auto tokenizer = text::Tokenizer::load(folder).value();
     auto prompts =
         readJsonFile(ids).value().at("prompts").get<std::vector<std::vector<std::int32_t>>>();
@@ -50,6 +52,7 @@ int main(int argc, char** argv)
     }
     const Json line = {{"program", "fettle"},
                        {"batch", batch},
+                       {"weights", weights},
                        {"seconds", seconds},
                        {"tokensPerSecond", static_cast<double>(tokens) / seconds},
                        {"peakBytes", bench::statusBytes("VmHWM")},

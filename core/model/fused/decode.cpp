@@ -27,7 +27,10 @@ std::vector<float> lowOf(const Linear& l, const float* x, Index rows)
 void outputs(const Linear& l, const float* x, const std::vector<float>& low, Index rows, Index from,
              Index count, float* y)
 {
-    cpuKernels().fewRows(x, l.weight + from * l.in, y + from, rows, count, l.in, l.out);
+    if (l.packed)
+        l.packed->fewRows(x, rows, from, count, y + from, l.out);
+    else
+        cpuKernels().fewRows(x, l.weight + from * l.in, y + from, rows, count, l.in, l.out);
     for (Index r = 0; r < rows; ++r) {
         float* out = y + r * l.out + from;
         for (Index o = 0; l.bias && o < count; ++o)

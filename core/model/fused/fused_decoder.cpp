@@ -68,14 +68,15 @@ std::array<const LinearSite*, fused::kParts> sitesOf(const Block& b)
 bool siteFits(const LinearSite& site)
 {
     const auto& weight = site.weight;
-    if (!weight.defined() || !plain(weight) ||
-        (weight.requires_grad() && (site.transposed || !weight.is_contiguous())))
+    if (!site.packed &&
+        (!weight.defined() || !plain(weight) ||
+         (weight.requires_grad() && (site.transposed || !weight.is_contiguous()))))
         return false;
     if (!site.term || !site.termEnabled)
         return true;
     const auto low = site.term->lowRank();
     return low && plain(low->a) && plain(low->b) && low->a.is_contiguous() &&
-           low->b.is_contiguous() && !weight.requires_grad();
+           low->b.is_contiguous() && (site.packed || !weight.requires_grad());
 }
 
 bool normFits(const Norm& norm)
@@ -100,10 +101,13 @@ bool blockFits(const Block& b)
 fused::Linear linearOf(const LinearSite& site)
 {
     fused::Linear linear;
-    const auto matrix = site.matrix();
-    linear.out = matrix.size(0), linear.in = matrix.size(1);
+    linear.out = site.out(), linear.in = site.in();
+    linear.packed = site.packed.get();
     linear.weight = dataOf(site.weight), linear.bias = dataOf(site.bias);
-    linear.rowStride = matrix.stride(0), linear.colStride = matrix.stride(1);
+    if (!site.packed) {
+        const auto matrix = site.matrix();
+        linear.rowStride = matrix.stride(0), linear.colStride = matrix.stride(1);
+    }
     linear.site = site.index;
     if (site.term && site.termEnabled) {
         const auto low = *site.term->lowRank();
@@ -125,7 +129,8 @@ void addGradients(const LinearSite& site, fused::Linear& linear)
 
 bool siteTrains(const LinearSite& site)
 {
-    if (site.weight.requires_grad() || (site.bias.defined() && site.bias.requires_grad()))
+    const auto moves = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
+    if (moves(site.weight) || moves(site.bias))
         return true;
     if (!site.term || !site.termEnabled)
         return false;
@@ -220,7 +225,7 @@ fused::Request requestOf(const Decoder& decoder, const Tensor& input,
                      config.heads,
                      config.kvHeads,
                      config.headDim,
-                     decoder.blocks[0].gate.matrix().size(0),
+                     decoder.blocks[0].gate.out(),
                      static_cast<float>(config.normEps)};
     request.input = dataOf(input);
     for (std::size_t number = 0; number < decoder.blocks.size(); ++number) {
@@ -287,7 +292,7 @@ bool FusedDecoder::decodes(std::size_t slots) const
     return static_cast<std::int64_t>(slots) <= tensor::kFewRows &&
            std::ranges::all_of(m_decoder.blocks, [](const Block& b) {
                return std::ranges::all_of(sitesOf(b), [](const auto* site) {
-                   return !site->transposed && site->weight.is_contiguous();
+                   return site->packed || (!site->transposed && site->weight.is_contiguous());
                });
            });
 }

@@ -32,6 +32,26 @@ void packTasks(const float* x, Index rowStride, Index colStride, Index k, Index 
     }
 }
 
+/// The operand of the forward direction, W^T, or of the backward one, W, straight from the codes:
+/// tasks that decode some rows of W into the cache and pack them.
+void packCodes(const Linear& l, bool forward, float* out, TaskList& tasks)
+{
+    const auto rows = std::max<Index>(1, 65536 / (l.in * kPanel)) * kPanel;
+    for (Index from = 0; from < l.out; from += rows) {
+        tasks.push_back([=, in = l.in, total = l.out, packed = l.packed] {
+            const auto some = std::min(rows, total - from);
+            Scratch scratch;
+            float* values = scratch.take(some * in);
+            packed->decode(from, some, values);
+            if (forward)
+                cpuKernels().packPanels(values, 1, in, in, some, 1, out + from * in, in * kPanel);
+            else
+                cpuKernels().packPanels(values, in, 1, some, in, 1, out + from * kPanel,
+                                        total * kPanel);
+        });
+    }
+}
+
 struct ThreadScratch
 {
     std::vector<std::unique_ptr<AlignedBuffer>> buffers; ///< each taken by one call, in order
@@ -73,8 +93,11 @@ void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows,
 
 void LinearWork::packForward(const Linear& l, TaskList& tasks)
 {
-    packTasks(l.weight, l.colStride, l.rowStride, l.in, l.out, 1,
-              m_forward.reserve(panelsOf(l.out) * kPanel * l.in), tasks);
+    float* panels = m_forward.reserve(panelsOf(l.out) * kPanel * l.in);
+    if (l.packed)
+        packCodes(l, true, panels, tasks);
+    else
+        packTasks(l.weight, l.colStride, l.rowStride, l.in, l.out, 1, panels, tasks);
     if (l.rank > 0) {
         packTasks(l.a, 1, l.in, l.in, l.rank, l.scale,
                   m_toLow.reserve(l.rankPanels() * kPanel * l.in), tasks);
@@ -85,8 +108,11 @@ void LinearWork::packForward(const Linear& l, TaskList& tasks)
 
 void LinearWork::packBackward(const Linear& l, TaskList& tasks)
 {
-    packTasks(l.weight, l.rowStride, l.colStride, l.out, l.in, 1,
-              m_backward.reserve(panelsOf(l.in) * kPanel * l.out), tasks);
+    float* panels = m_backward.reserve(panelsOf(l.in) * kPanel * l.out);
+    if (l.packed)
+        packCodes(l, false, panels, tasks);
+    else
+        packTasks(l.weight, l.rowStride, l.colStride, l.out, l.in, 1, panels, tasks);
     if (l.rank > 0) {
         packTasks(l.b, l.rank, 1, l.out, l.rank, l.scale,
                   m_backToLow.reserve(l.rankPanels() * kPanel * l.out), tasks);

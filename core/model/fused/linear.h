@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/rng.h"
-#include "tensor/aligned_buffer.h"
+#include "tensor/quantised_matrix.h"
 
 #include <array>
 #include <functional>
@@ -30,6 +30,7 @@ struct Linear
     const float *weight = nullptr,
                 *bias = nullptr; ///< W[o][i] = weight[o * rowStride + i * colStride]
     Index rowStride = 0, colStride = 1;
+    const tensor::QuantisedMatrix* packed = nullptr; ///< frozen [out, in], in place of `weight`
     Index rank = 0;                         ///< 0: no low-rank update
     const float *a = nullptr, *b = nullptr; ///< [rank, in], [out, rank]
     float scale = 1;

@@ -12,6 +12,9 @@
 #include <cmath>
 #include <cstring>
 #include <utility>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 namespace fettle::tensor {
 namespace FETTLE_KERNEL_NAMESPACE {

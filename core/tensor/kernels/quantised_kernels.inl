@@ -2,10 +2,33 @@
 // gemm.inl.
 
 typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4)));
-typedef std::int8_t Signed __attribute__((vector_size(kLanes), aligned(1), may_alias));
-typedef std::uint8_t Bytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
-inline Vec spread(float value) { return Vec{} + value; }
+// Intrinsics where GCC 12 takes a conversion of a vector apart.
+#if defined(__AVX512F__)
+inline Ints widened(const std::int8_t* p)
+{
+    return reinterpret_cast<Ints>(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+inline Ints widened(const std::uint8_t* p)
+{
+    return reinterpret_cast<Ints>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+#elif defined(__AVX2__)
+inline Ints widened(const std::int8_t* p)
+{
+    return reinterpret_cast<Ints>(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline Ints widened(const std::uint8_t* p)
+{
+    return reinterpret_cast<Ints>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+#else
+template <class Byte>
+Ints widened(const Byte* p)
+{
+    return Ints{p[0], p[1], p[2], p[3]};
+}
+#endif
 
 /// Rows of codes in 8 bits.
 struct Int8Rows
@@ -16,8 +39,7 @@ struct Int8Rows
 
     static void decode(const Code* codes, float scale, Vec* out)
     {
-        const auto narrow = *reinterpret_cast<const Signed*>(codes);
-        out[0] = __builtin_convertvector(__builtin_convertvector(narrow, Ints), Vec) * scale;
+        out[0] = __builtin_convertvector(widened(codes), Vec) * scale;
     }
 };
 
@@ -54,7 +76,7 @@ struct Nf4Rows
 
     static void decode(const Code* codes, float scale, Vec* out)
     {
-        const Ints pairs = __builtin_convertvector(*reinterpret_cast<const Bytes*>(codes), Ints);
+        const Ints pairs = widened(codes);
         const Vec earlier = nf4Values(pairs >> 4) * scale, later = nf4Values(pairs) * scale;
         out[0] = __builtin_shuffle(earlier, later, kFirstPairs);
         out[1] = __builtin_shuffle(earlier, later, kLastPairs);
@@ -86,11 +108,34 @@ void decodeNf4(const std::uint8_t* codes, const float* scales, float* w, I block
     }
 }
 
+constexpr I kAhead = 6144; ///< bytes of codes that are on their way: what memory gives in a tenth of a microsecond or two
+
+/// Adds the products of Rows rows x and a stretch of one block of Wide coded rows.
+template <class Kind, int Rows, int Wide>
+__attribute__((always_inline)) inline void addBlock(const float* x, I k, const typename Kind::Code* const* row,
+                                                    const float* scales, I from, I steps, Vec (&sums)[Rows][Wide])
+{
+#pragma GCC unroll 4
+    for (I step = 0; step < steps; ++step) {
+        const I p = from + step * Kind::kStep * kLanes;
+        Vec right[Wide][Kind::kStep];
+        for (int c = 0; c < Wide; ++c)
+            Kind::decode(row[c] + p / Kind::kPerByte, scales[c], right[c]);
+        for (int v = 0; v < Kind::kStep; ++v) {
+            for (int r = 0; r < Rows; ++r) {
+                const Vec left = loadVec(x + r * k + p + v * kLanes);
+                for (int c = 0; c < Wide; ++c)
+                    sums[r][c] += left * right[c][v];
+            }
+        }
+    }
+}
+
 /// As fewRowsOf() in gemm.inl, in the same order of sums.
 template <class Kind, int Rows, int Wide>
 void codedRowsOf(const float* x, const typename Kind::Code* codes, const float* scales, float* y, I n, I k, I yStride)
 {
-    constexpr I step = Kind::kStep * kLanes;
+    constexpr I step = Kind::kStep * kLanes, whole = kCodeBlock / step;
     const I blocks = (k + kCodeBlock - 1) / kCodeBlock, rowBytes = k / Kind::kPerByte;
     for (I j = 0; j < n; j += Wide) {
         const int some = static_cast<int>(std::min<I>(Wide, n - j));
@@ -105,29 +150,26 @@ void codedRowsOf(const float* x, const typename Kind::Code* codes, const float* 
             for (int c = 0; c < Wide; ++c)
                 sums[r][c] = Vec{};
         }
-        I p = 0;
-        for (I b = 0; b < blocks; ++b) {
-            const I end = std::min(k, (b + 1) * kCodeBlock);
-            for (; p + step <= end; p += step) {
-                Vec right[Wide][Kind::kStep];
-                for (int c = 0; c < Wide; ++c)
-                    Kind::decode(row[c] + p / Kind::kPerByte, scale[c][b], right[c]);
-                for (int v = 0; v < Kind::kStep; ++v) {
-                    for (int r = 0; r < Rows; ++r) {
-                        const Vec left = loadVec(x + r * k + p + v * kLanes);
-                        for (int c = 0; c < Wide; ++c)
-                            sums[r][c] += left * right[c][v];
-                    }
-                }
+        float own[Wide];
+        for (I b = 0; b < k / kCodeBlock; ++b) {
+            for (int c = 0; c < Wide; ++c) {
+                own[c] = scale[c][b];
+                // Rows are short, so the processor does not see in time that the next ones follow.
+                __builtin_prefetch(row[c] + b * (kCodeBlock / Kind::kPerByte) + kAhead);
             }
+            addBlock<Kind, Rows, Wide>(x, k, row, own, b * kCodeBlock, whole, sums);
+        }
+        const I last = k / kCodeBlock * kCodeBlock, p = last + (k - last) / step * step;
+        if (p > last) {
+            for (int c = 0; c < Wide; ++c)
+                own[c] = scale[c][blocks - 1];
+            addBlock<Kind, Rows, Wide>(x, k, row, own, last, (k - last) / step, sums);
         }
         for (int r = 0; r < Rows; ++r) {
             for (int c = 0; c < some; ++c) {
-                float sum = 0;
-                for (I lane = 0; lane < kLanes; ++lane)
-                    sum += sums[r][c][lane];
+                float sum = sumOfLanes(sums[r][c]);
                 if constexpr (Kind::kPerByte == 1) {
-                    if (p < k) { // less than a vector, so inside the last block
+                    if (p < k) { // less than a vector
                         float rest[kLanes];
                         for (I q = p; q < k; ++q)
                             rest[q - p] = static_cast<float>(row[c][q]) * scale[c][blocks - 1];

@@ -1,0 +1,249 @@
+#include "golden.h"
+#include "methods/method.h"
+#include "model/load.h"
+#include "objectives/objective.h"
+#include "recipes/settings.h"
+#include "tensor/quantised_ops.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <QTest>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+using namespace fettle;
+using namespace fettle::tests;
+using tensor::WeightKind;
+
+namespace {
+
+struct Case
+{
+    const char* name;
+    WeightKind kind;
+    double dropout = 0;
+    std::vector<std::string> targets = {"all-linear"};
+    int labelEvery = 1;
+    bool biases = false;
+};
+
+const std::vector<Case> kCases = {
+    {"int8", WeightKind::Int8},
+    {"int8, dropout, few labels", WeightKind::Int8, 0.3, {"q_proj", "up_proj", "down_proj"}, 4, true},
+    {"nf4", WeightKind::Nf4},
+    {"nf4, dropout, few labels", WeightKind::Nf4, 0.3, {"v_proj", "o_proj", "gate_proj"}, 4, true},
+};
+
+/// Packed, or `dense`: in float32 with the values that the packed one decodes to.
+std::unique_ptr<model::Decoder> decoderOf(WeightKind kind, bool dense, bool biases = false)
+{
+    auto files = model::ModelFiles::open(sourceFolder() / "tests/fixtures/tiny_llama").value();
+    auto decoder = model::loadDecoder(files, c10::kCPU, at::kFloat, kind).value();
+    at::manual_seed(3);
+    for (auto* site : decoder->sites()) {
+        if (biases)
+            site->bias = at::randn({site->out()}) * 0.1;
+        if (dense) {
+            site->weight = site->matrix();
+            site->packed.reset();
+        }
+    }
+    if (dense && decoder->packedEmbedding) {
+        decoder->embedding = tensor::decoded(*decoder->packedEmbedding);
+        decoder->packedEmbedding.reset();
+        decoder->tie();
+    }
+    return decoder;
+}
+
+objectives::Batch batchOf(const Case& c, std::int64_t vocab)
+{
+    objectives::Batch batch;
+    const Rng rng(9, "words");
+    std::uint64_t document = 0;
+    for (const int length : {5, 1, 40, 333, 17}) {
+        std::vector<std::int32_t> ids;
+        std::vector<std::uint8_t> trained;
+        for (int t = 0; t < length; ++t) {
+            ids.push_back(static_cast<std::int32_t>(rng.bits(document, static_cast<std::uint64_t>(t)) % static_cast<std::uint64_t>(vocab)));
+            trained.push_back(t > 0 && t % c.labelEvery == 0);
+        }
+        batch.add(ids, trained, static_cast<std::int64_t>(document++));
+    }
+    return batch;
+}
+
+struct Outcome
+{
+    double loss = 0;
+    std::vector<std::pair<std::string, at::Tensor>> gradients;
+};
+
+Outcome outcomeOf(const Case& c, bool dense, bool reference)
+{
+    std::optional<tensor::ReferenceOps> slow;
+    if (reference)
+        slow.emplace();
+    auto decoder = decoderOf(c.kind, dense, c.biases);
+    ParamValues values(recipes::trainingSettings());
+    values.set("lora.rank", 4).value();
+    values.set("lora.dropout", c.dropout).value();
+    values.set("lora.targets", Json(c.targets)).value();
+    auto attached = methods::makeMethod("lora").value()->attach(*decoder, values, Rng(1, "adapter init")).value();
+    at::manual_seed(5);
+    for (const auto& each : attached->trainable()) { // B starts at zero, which would hide A's gradient
+        const at::NoGradGuard noGrad;
+        if (each.name.ends_with("lora_B.weight"))
+            each.value.copy_(at::randn(each.value.sizes()) * 0.05);
+    }
+    auto objective = objectives::makeObjective("sft").value();
+    const auto batch = batchOf(c, decoder->config.vocab);
+    const Rng dropout(7, "dropout");
+    objectives::TrainContext context{*decoder, {true, &dropout, 3}};
+    auto loss = objective->compute(context, batch, objective->measure(batch));
+    loss.value.backward();
+    Outcome outcome{loss.sum, {}};
+    for (const auto& each : attached->trainable())
+        outcome.gradients.emplace_back(each.name, each.value.grad().clone());
+    return outcome;
+}
+
+/// Logits of a prompt in `slots` slots and of three more tokens in each.
+at::Tensor written(model::Decoder& decoder, std::int64_t slots)
+{
+    const at::NoGradGuard noGrad;
+    model::PackedTokens tokens;
+    std::vector<std::int64_t> all, last;
+    for (std::int64_t slot = 0; slot < slots; ++slot) {
+        tokens.add(std::vector<std::int32_t>{3, 4, static_cast<std::int32_t>(5 + slot), 6});
+        all.push_back(slot), last.push_back(7 + slot);
+    }
+    auto cache = decoder.makeCache(slots, 10);
+    std::vector<at::Tensor> out = {decoder.logits(decoder.prefill(tokens, cache, all))};
+    for (int more = 0; more < 3; ++more)
+        out.push_back(decoder.logits(decoder.decode(last, cache, all)));
+    return at::cat(out);
+}
+
+} // namespace
+
+/// Models whose frozen weights are held in few bits.
+class TestQuantisedModel : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void trainsAsTheDecodedWeights_data()
+    {
+        QTest::addColumn<int>("number");
+        for (std::size_t i = 0; i < kCases.size(); ++i)
+            QTest::newRow(kCases[i].name) << static_cast<int>(i);
+    }
+    /// The fused and the readable pass on packed weights, against the readable one on dense ones.
+    void trainsAsTheDecodedWeights()
+    {
+        QFETCH(int, number);
+        const auto& c = kCases[static_cast<std::size_t>(number)];
+        const auto wanted = outcomeOf(c, true, true);
+        for (const bool reference : {false, true}) {
+            const auto own = outcomeOf(c, false, reference);
+            QVERIFY2(near(own.loss, wanted.loss, 1e-5, 0), qPrintable(QString("%1 %2").arg(own.loss).arg(wanted.loss)));
+            QCOMPARE(own.gradients.size(), wanted.gradients.size());
+            for (std::size_t i = 0; i < own.gradients.size(); ++i) {
+                const auto& expected = wanted.gradients[i].second;
+                const double size = expected.abs().max().item<double>();
+                const double difference = (own.gradients[i].second - expected).abs().max().item<double>();
+                QVERIFY2(difference <= 1e-4 * size + 1e-6, own.gradients[i].first.c_str());
+            }
+        }
+    }
+
+    void isTheSameForAnyNumberOfThreads_data() { trainsAsTheDecodedWeights_data(); }
+    void isTheSameForAnyNumberOfThreads()
+    {
+        QFETCH(int, number);
+        const auto& c = kCases[static_cast<std::size_t>(number)];
+        const auto before = at::get_num_threads();
+        at::set_num_threads(1);
+        const auto one = outcomeOf(c, false, false);
+        at::set_num_threads(3);
+        const auto three = outcomeOf(c, false, false);
+        at::set_num_threads(before);
+        QCOMPARE(one.loss, three.loss);
+        for (std::size_t i = 0; i < one.gradients.size(); ++i)
+            QVERIFY2(at::equal(one.gradients[i].second, three.gradients[i].second), one.gradients[i].first.c_str());
+    }
+
+    void answersAsTheDecodedWeights_data()
+    {
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<int>("slots");
+        for (const auto kind : {WeightKind::Int8, WeightKind::Nf4}) {
+            for (const int slots : {1, 3, 8, 40})
+                QTest::addRow("%s, %d together", std::string(tensor::nameOf(kind)).c_str(), slots) << static_cast<int>(kind) << slots;
+        }
+    }
+    void answersAsTheDecodedWeights()
+    {
+        QFETCH(int, kind);
+        QFETCH(int, slots);
+        const auto packed = decoderOf(static_cast<WeightKind>(kind), false), dense = decoderOf(static_cast<WeightKind>(kind), true);
+        const auto wanted = written(*dense, slots);
+        QVERIFY(at::allclose(written(*packed, slots), wanted, 1e-4, 1e-4));
+        const tensor::ReferenceOps slow;
+        QVERIFY(at::allclose(written(*packed, slots), wanted, 1e-4, 1e-4));
+    }
+
+    void holdsFewBytes()
+    {
+        const auto int8 = decoderOf(WeightKind::Int8, false), nf4 = decoderOf(WeightKind::Nf4, false);
+        QVERIFY(int8->packedEmbedding && int8->packedHead == int8->packedEmbedding && !int8->embedding.defined());
+        QVERIFY(nf4->embedding.defined() && !nf4->packedHead);
+        for (const auto& decoder : {int8.get(), nf4.get()}) {
+            std::uint64_t bytes = decoder->packedEmbedding ? decoder->packedEmbedding->bytes() : 0;
+            for (auto* site : decoder->sites()) {
+                QVERIFY2(site->packed && !site->weight.defined(), site->path.c_str());
+                bytes += site->packed->bytes();
+            }
+            for (const auto& [name, tensor] : decoder->parameters())
+                bytes += static_cast<std::uint64_t>(tensor->numel()) * 4;
+            QCOMPARE(bytes, model::weightBytes(decoder->config, decoder == int8.get() ? WeightKind::Int8 : WeightKind::Nf4));
+        }
+    }
+
+    /// Nothing of the base asks for a gradient, and a change of the weights makes them float32.
+    void onlyTheAddOnMoves()
+    {
+        auto decoder = decoderOf(WeightKind::Nf4, false);
+        auto attached = methods::makeMethod("lora").value()->attach(*decoder, ParamValues(recipes::trainingSettings()), Rng(1, "adapter init")).value();
+        for (const auto& [name, tensor] : decoder->parameters())
+            QVERIFY2(!tensor->requires_grad(), name.c_str());
+        for (const auto& each : attached->trainable()) {
+            const at::NoGradGuard noGrad;
+            each.value.fill_(0.01);
+        }
+        auto* site = decoder->sites().front();
+        const auto wanted = site->matrix() + site->term->deltaWeight();
+        attached->merge().value();
+        QVERIFY(!site->packed && at::equal(site->matrix(), wanted));
+    }
+
+    void theWholeModelCannotTrain()
+    {
+        auto decoder = decoderOf(WeightKind::Int8, false);
+        const auto refused = methods::makeMethod("full").value()->attach(*decoder, ParamValues(recipes::trainingSettings()), Rng(1, "adapter init"));
+        QVERIFY(!refused);
+        QCOMPARE(refused.error().where, std::string("setting model.weights"));
+    }
+
+    void packedLaterIsTheSame()
+    {
+        auto files = model::ModelFiles::open(sourceFolder() / "tests/fixtures/tiny_llama").value();
+        auto later = model::loadDecoder(files, c10::kCPU, at::kFloat).value();
+        later->pack(WeightKind::Int8);
+        const auto once = decoderOf(WeightKind::Int8, false);
+        QVERIFY(at::equal(written(*later, 2), written(*once, 2)));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestQuantisedModel)
+#include "test_quantised_model.moc"
