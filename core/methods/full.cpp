@@ -14,7 +14,8 @@ public:
     {
         for (auto& [name, parameter] : model.parameters()) {
             // Own memory: the file's mapping is shared and must not change.
-            *parameter = parameter->to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
+            const auto dtype = parameter->scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+            *parameter = parameter->to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
             m_trainable.push_back({name, *parameter, parameter->dim() > 1, parameter == &model.embedding});
         }
         model.tie();

@@ -100,7 +100,7 @@ class Campaign:
             workspace = self.bench.fresh()
             ended = self.bench.call(workspace, self.arguments({"checkpoints.waitForSpace": "1"}),
                                     faults={"kind": "full", "at": at, "span": 3})
-            if "disk_full" not in ended.out:
+            if "waits for room" not in ended.out:
                 self.goes_on(what, workspace)
                 continue
             self.tally["waited for room"] += 1

@@ -76,6 +76,69 @@ private Q_SLOTS:
             QVERIFY(near(small.steps[i].loss, large.steps[i].loss, 1e-5, 0));
     }
 
+    void packingChangesNeitherLossNorGradients_data()
+    {
+        QTest::addColumn<QString>("method");
+        QTest::addColumn<bool>("wide");
+        for (const char* method : {"lora", "full"}) {
+            QTest::addRow("%s, float64", method) << method << true;
+            QTest::addRow("%s, float32", method) << method << false;
+        }
+    }
+    void packingChangesNeitherLossNorGradients()
+    {
+        QFETCH(QString, method);
+        QFETCH(bool, wide);
+        const double limit = wide ? 1e-9 : 1e-5;
+        const auto rows = rowsOf(golden("model_tiny.json")["batches"]);
+        using Bins = std::vector<std::vector<std::size_t>>;
+        const Bins together = {{0, 1, 2, 3, 4, 5}}, single = {{5}, {0}, {3}, {2}, {1}, {4}}, mixed = {{4, 1}, {5, 3, 0}, {2}};
+        std::vector<double> losses;
+        std::vector<at::Tensor> gradients;
+        for (const auto& bins : {together, single, mixed}) {
+            auto decoder = tinyDecoder(wide ? at::kDouble : at::kFloat);
+            auto values = settingsFor(method.toStdString()); // with dropout
+            auto attached = methods::makeMethod(method.toStdString()).value()->attach(*decoder, values, Rng(1, "x")).value();
+            for (const auto& each : attached->trainable()) {
+                if (each.name.ends_with("lora_B.weight")) { // zero would hide the gradient of A
+                    const at::NoGradGuard noGrad;
+                    each.value.copy_(at::arange(each.value.numel(), at::kDouble).sin().mul(0.05).view_as(each.value));
+                }
+            }
+            const auto objective = objectives::makeObjective("sft").value();
+            std::vector<objectives::Batch> window;
+            objectives::Totals totals;
+            for (const auto& bin : bins) {
+                auto& batch = window.emplace_back();
+                for (const auto i : bin)
+                    batch.add(rows[i].ids, rows[i].trained, static_cast<std::int64_t>(i));
+                totals["tokens"] += objective->measure(batch).at("tokens");
+            }
+            const Rng dropout(3, "dropout");
+            double sum = 0;
+            for (const auto& batch : window) {
+                objectives::TrainContext context{*decoder, {true, &dropout, 7}};
+                const auto places = batch.places();
+                context.pass.places = places;
+                auto loss = objective->compute(context, batch, totals);
+                loss.value.backward();
+                sum += loss.value.item<double>();
+            }
+            losses.push_back(sum);
+            std::vector<at::Tensor> all;
+            for (const auto& each : attached->trainable())
+                all.push_back(each.value.grad().to(at::kDouble).flatten());
+            gradients.push_back(at::cat(all));
+        }
+        const double largest = gradients[0].abs().max().item<double>();
+        QVERIFY(largest > 0);
+        for (std::size_t i = 1; i < losses.size(); ++i) {
+            QVERIFY2(near(losses[i], losses[0], limit, 0), qPrintable(QString("%1 and %2").arg(losses[i], 0, 'g', 15).arg(losses[0], 0, 'g', 15)));
+            const double apart = (gradients[i] - gradients[0]).abs().max().item<double>();
+            QVERIFY2(apart <= limit * largest, qPrintable(QString("gradients differ by %1 of %2").arg(apart).arg(largest)));
+        }
+    }
+
     void aNumberThatIsNoneEndsTheRunBeforeTheWeightsMove()
     {
         const auto values = settingsFor("lora");

@@ -14,10 +14,10 @@
 
 namespace fettle::tests {
 
-inline std::unique_ptr<model::Decoder> tinyDecoder()
+inline std::unique_ptr<model::Decoder> tinyDecoder(at::ScalarType dtype = at::kFloat)
 {
     auto files = model::ModelFiles::open(sourceFolder() / "tests/fixtures/tiny_llama").value();
-    return model::loadDecoder(files, c10::kCPU, at::kFloat).value();
+    return model::loadDecoder(files, c10::kCPU, dtype).value();
 }
 
 inline std::vector<train::EncodedRow> rowsOf(const Json& batches)
