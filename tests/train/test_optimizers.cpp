@@ -1,4 +1,5 @@
 #include "golden.h"
+#include "tensor/files/four_bit.h"
 #include "tensor/torch_pch.h"
 #include "train/optimizers/adamw.h"
 
@@ -35,7 +36,7 @@ private Q_SLOTS:
     void mapsAreThoseOfBitsandbytes()
     {
         for (const bool isSigned : {false, true}) {
-            const auto& own = BlockwiseMoment::values(isSigned);
+            const auto& own = tensor::dynamicMap(isSigned);
             const auto other = m_golden[isSigned ? "signed" : "unsigned"].get<std::vector<float>>();
             QCOMPARE(other.size(), own.size());
             for (std::size_t i = 0; i < own.size(); ++i)
@@ -56,7 +57,7 @@ private Q_SLOTS:
             std::vector<float> back(512);
             moment.decode(0, back.data());
             moment.decode(1, back.data() + 256);
-            const auto& map = BlockwiseMoment::values(isSigned);
+            const auto& map = tensor::dynamicMap(isSigned);
             for (std::int64_t i = 0; i < 300; ++i) {
                 const float scale = moment.scales()[i / 256].item<float>();
                 double best = INFINITY;

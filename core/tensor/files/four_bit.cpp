@@ -46,31 +46,41 @@ std::array<float, Size - 1> midpointsOf(const std::array<float, Size>& map)
 
 } // namespace
 
-const std::array<float, 256>& dynamicMap()
+namespace {
+
+/// In each of seven decades below 1 equal cells, twice as many from one decade to the next; the values are
+/// their middles, and 0 and 1. Signed maps have half as many cells and each value twice.
+std::array<float, 256> makeDynamicMap(bool isSigned)
 {
-    static const auto map = [] {
-        std::array<float, 256> values{};
-        std::size_t next = 0;
-        for (int i = 0; i < 7; ++i) {
-            const int cells = 1 << i;
-            const double step = (1.0f - 0.1f) / static_cast<float>(cells);
-            const auto border = [&](int cell) { // as torch.linspace: from both ends, rounded once
-                return static_cast<float>(cell < (cells + 1) / 2 ? 0.1f + step * cell
-                                                                 : 1 - step * (cells - cell));
-            };
-            for (int cell = 0; cell < cells; ++cell) {
-                const float middle = (border(cell) + border(cell + 1)) / 2;
-                const auto value = static_cast<float>(std::pow(10.0, i - 6)) * middle;
-                values[next++] = value;
+    std::array<float, 256> values{};
+    std::size_t next = 0;
+    for (int i = 0; i < 7; ++i) {
+        const int cells = 1 << (isSigned ? i : i + 1);
+        const double step = (1.0f - 0.1f) / static_cast<float>(cells);
+        const auto border = [&](int cell) { // as torch.linspace: from both ends, rounded once
+            return static_cast<float>(cell < (cells + 1) / 2 ? 0.1f + step * cell
+                                                             : 1 - step * (cells - cell));
+        };
+        for (int cell = 0; cell < cells; ++cell) {
+            const float middle = (border(cell) + border(cell + 1)) / 2;
+            const auto value = static_cast<float>(std::pow(10.0, i - 6)) * middle;
+            values[next++] = value;
+            if (isSigned)
                 values[next++] = -value;
-            }
         }
-        values[next++] = 0;
-        values[next++] = 1;
-        std::ranges::sort(values);
-        return values;
-    }();
-    return map;
+    }
+    values[next++] = 0;
+    values[next++] = 1;
+    std::ranges::sort(values);
+    return values;
+}
+
+} // namespace
+
+const std::array<float, 256>& dynamicMap(bool isSigned)
+{
+    static const std::array<float, 256> maps[] = {makeDynamicMap(false), makeDynamicMap(true)};
+    return maps[isSigned ? 1 : 0];
 }
 
 void encodeNf4(std::span<const float> values, std::uint8_t* codes, float* absmax)

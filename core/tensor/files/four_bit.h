@@ -16,10 +16,10 @@ constexpr std::int64_t kNestedBlock = 256;
 /// bitsandbytes.
 extern const std::array<float, 16> kNf4Values;
 
-/// The 256 values of the signed 8-bit "dynamic" type, ascending.
+/// The 256 values of the 8-bit "dynamic" type, ascending; without a sign none is negative.
 /// Source: Dettmers 2016, "8-Bit Approximations for Parallelism in Deep Learning", as bitsandbytes
 /// builds it.
-const std::array<float, 256>& dynamicMap();
+const std::array<float, 256>& dynamicMap(bool isSigned = true);
 
 /// NF4 codes of values, the earlier one of two in the high half of a byte, and the absolute maximum
 /// of each block of 64. An odd count ends with the code of zero. The bits are those of bitsandbytes.

@@ -1,5 +1,6 @@
 #include "train/optimizers/blockwise.h"
 
+#include "tensor/files/four_bit.h"
 #include "tensor/torch_pch.h"
 
 #include <algorithm>
@@ -17,20 +18,7 @@ struct Map
 
 Map makeMap(bool isSigned)
 {
-    std::vector<double> all = {0, 1};
-    for (int decade = 0; decade < 7; ++decade) {
-        const int cells = 1 << (isSigned ? decade : decade + 1);
-        for (int i = 0; i < cells; ++i) {
-            const double middle = (0.1 + 0.9 * (i + 0.5) / cells) * std::pow(10.0, decade - 6);
-            all.push_back(middle);
-            if (isSigned)
-                all.push_back(-middle);
-        }
-    }
-    std::ranges::sort(all);
-    Map map;
-    for (std::size_t i = 0; i < 256; ++i)
-        map.values[i] = static_cast<float>(all[i]);
+    Map map{tensor::dynamicMap(isSigned), {}};
     for (std::size_t i = 0; i < 255; ++i)
         map.middles[i] = (map.values[i] + map.values[i + 1]) / 2;
     map.middles[255] = INFINITY;
@@ -60,8 +48,6 @@ BlockwiseMoment::BlockwiseMoment(std::int64_t count, bool isSigned)
     m_codes = at::full({count}, nearest(mapOf(isSigned), 0), at::TensorOptions().dtype(at::kByte));
     m_scales = at::zeros({(count + kBlock - 1) / kBlock}, at::TensorOptions().dtype(at::kFloat));
 }
-
-const std::array<float, 256>& BlockwiseMoment::values(bool isSigned) { return mapOf(isSigned).values; }
 
 std::int64_t BlockwiseMoment::lengthOf(std::int64_t block) const
 {

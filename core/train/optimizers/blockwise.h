@@ -1,14 +1,12 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <array>
 
 namespace fettle::train {
 
-/// A moment of the optimizer in 8 bits: codes of the dynamic map and one largest magnitude for every
+/// A moment of the optimizer in 8 bits: codes of tensor::dynamicMap() and one largest magnitude for every
 /// kBlock values. Source: Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization",
-/// section 2; the map is that of bitsandbytes: in each of seven decades below 1 equal cells, twice as
-/// many from one decade to the next, whose middles are the values, and 0 and 1.
+/// section 2.
 class BlockwiseMoment
 {
 public:
@@ -25,9 +23,6 @@ public:
 
     const at::Tensor& codes() const { return m_codes; }   ///< uint8 [count]
     const at::Tensor& scales() const { return m_scales; } ///< float32 [blocks]
-
-    /// The 256 values of a map, ascending.
-    static const std::array<float, 256>& values(bool isSigned);
 
 private:
     std::int64_t lengthOf(std::int64_t block) const;
