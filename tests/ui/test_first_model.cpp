@@ -2,11 +2,14 @@
 // four clicks and no character; the same by keys alone. Runs on the processor, offscreen.
 #include "ui/data/data_place.h"
 #include "ui/plots/plot_view.h"
+#include "ui/runs/run_details.h"
 #include "ui/session/stall_monitor.h"
 #include "ui/widgets/ask.h"
 #include "ui_fixture.h"
 
 #include <QAccessible>
+#include <QComboBox>
+#include <QDialog>
 #include <QDoubleSpinBox>
 #include <QDropEvent>
 #include <QLabel>
@@ -210,6 +213,23 @@ void TestFirstModel::pauseStopAndContinue()
     QVERIFY(click(w, "runsContinueButton"));
     QTRY_VERIFY_WITH_TIMEOUT(m_workspace->run("last")->step > stopped->step, kLong);
     QTRY_VERIFY_WITH_TIMEOUT(ready(w, "runsStopButton"), kLong);
+    QVERIFY(click(w, "runsStopButton"));
+    QTRY_VERIFY_WITH_TIMEOUT(ready(w, "runsContinueButton"), kLong);
+    // Back to an earlier save point, with half the change per step.
+    const auto further = m_workspace->run("last")->step;
+    QVERIFY(click(w, "runsBackButton"));
+    auto* dialog = w->findChild<QDialog*>("goBackDialog");
+    QVERIFY(dialog && dialog->isVisible());
+    auto* from = dialog->findChild<QComboBox*>("goBackFromCombo");
+    QVERIFY(from && from->count() > 1);
+    from->setCurrentIndex(from->count() - 1);
+    const auto earlier = from->currentData().toLongLong();
+    QVERIFY(earlier < further);
+    QVERIFY(click(dialog, "goBackApplyButton"));
+    QTRY_VERIFY_WITH_TIMEOUT(ready(w, "runsStopButton"), kLong);
+    const auto log = [this] { return readRun(*m_workspace, *m_workspace->run("last"), true).log; };
+    QTRY_VERIFY_WITH_TIMEOUT(log().contains("0.5"), kLong);
+    QVERIFY(log().contains(QString("step %1").arg(earlier)));
     QVERIFY(click(w, "runsStopButton"));
     QTRY_VERIFY_WITH_TIMEOUT(ready(w, "runsContinueButton"), kLong);
 }

@@ -1,6 +1,7 @@
 // What happens to the runs on show: loading, live events, the end, the buttons.
 #include "ui/plots/plot_view.h"
 #include "ui/runs/answers_strip.h"
+#include "ui/runs/go_back_dialog.h"
 #include "ui/runs/run_list.h"
 #include "ui/runs/runs_place.h"
 #include "ui/text/words.h"
@@ -237,6 +238,7 @@ void RunsPlace::refreshButtons()
                            run->record.status != store::RunStatus::Running &&
                            run->record.step < run->record.totalSteps && !run->savePoints.empty();
     m_continue->setVisible(resumable);
+    m_back->setVisible(resumable);
     m_again->setVisible(run && !job);
     const bool usable = run && !job && !run->savePoints.empty();
     m_try->setEnabled(usable);
@@ -271,6 +273,18 @@ void RunsPlace::continueRun()
         m_session.resumeRun(current()->record.id);
         m_continue->setEnabled(true);
     }
+}
+
+void RunsPlace::goBack()
+{
+    if (!current())
+        return;
+    auto* dialog = new GoBackDialog(current()->savePoints, this);
+    connect(dialog, &GoBackDialog::chosen, this,
+            [this, id = current()->record.id](const recipes::ResumeOptions& options) {
+                m_session.resumeRun(id, options);
+            });
+    dialog->open();
 }
 
 void RunsPlace::again()

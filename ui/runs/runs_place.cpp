@@ -35,9 +35,11 @@ void RunsPlace::createTools()
     m_pause = plainButton(tr("Pause"), "runsPauseButton", "media-playback-pause", this);
     m_stop = plainButton(tr("Stop and keep"), "runsStopButton", "media-playback-stop", this);
     m_continue = plainButton(tr("Continue"), "runsContinueButton", "media-playback-start", this);
+    m_back = plainButton(tr("Go back …"), "runsBackButton", "go-previous", this);
+    m_back->setToolTip(tr("Go on from an earlier save point, more gently"));
     m_again = plainButton(tr("Train again"), "runsAgainButton", "view-refresh", this);
     m_again->setToolTip(tr("The same plan on the newest rows, with the same random start"));
-    for (QPushButton* button : {m_pause, m_stop, m_continue, m_again})
+    for (QPushButton* button : {m_pause, m_stop, m_continue, m_back, m_again})
         addTool(button);
 }
 
@@ -202,6 +204,7 @@ void RunsPlace::connectSignals()
     connect(m_pause, &QPushButton::clicked, this, &RunsPlace::togglePause);
     connect(m_stop, &QPushButton::clicked, this, &RunsPlace::stop);
     connect(m_continue, &QPushButton::clicked, this, &RunsPlace::continueRun);
+    connect(m_back, &QPushButton::clicked, this, &RunsPlace::goBack);
     connect(m_again, &QPushButton::clicked, this, &RunsPlace::again);
     connect(m_try, &QPushButton::clicked, this, [this] {
         if (current())

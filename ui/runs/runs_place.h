@@ -59,6 +59,7 @@ private:
     void togglePause();
     void stop();
     void continueRun();
+    void goBack();
     void again();
     void remove();
     RunDetails* shown(const QString& id);
@@ -73,7 +74,7 @@ private:
     QTimer m_poll;
 
     RunList* m_list = nullptr;
-    QPushButton *m_pause = nullptr, *m_stop = nullptr, *m_continue = nullptr, *m_again = nullptr,
+    QPushButton *m_pause = nullptr, *m_stop = nullptr, *m_continue = nullptr, *m_back = nullptr, *m_again = nullptr,
                 *m_try = nullptr, *m_compare = nullptr, *m_deploy = nullptr;
     Text *m_title = nullptr, *m_line = nullptr, *m_phaseLabel = nullptr, *m_reader = nullptr,
          *m_meters = nullptr;

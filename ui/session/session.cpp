@@ -96,12 +96,12 @@ void Session::startRun(const recipes::RunPlan& plan)
         [this](auto&& started) { created(std::move(started)); });
 }
 
-void Session::resumeRun(const std::string& id)
+void Session::resumeRun(const std::string& id, const recipes::ResumeOptions& options)
 {
     if (runJob(id))
         return;
     later(
-        this, [workspace = m_workspace, id] { return recipes::resumeRun(workspace, id); },
+        this, [workspace = m_workspace, id, options] { return recipes::resumeRun(workspace, id, options); },
         [this](auto&& started) { created(std::move(started)); });
 }
 

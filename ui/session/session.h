@@ -52,7 +52,7 @@ public:
     bool isTraining() const { return !m_runs.empty(); }
     /// Creates a run on the pool and submits it; a failure comes as `startFailed`.
     void startRun(const recipes::RunPlan& plan);
-    void resumeRun(const std::string& id);
+    void resumeRun(const std::string& id, const recipes::ResumeOptions& options = {});
     /// Stops the run at its next save and lets the command line go on with it.
     void detachRun(const std::string& id);
     static QString commandLineProgram(); ///< empty when it does not stand beside this program
