@@ -47,23 +47,26 @@ private Q_SLOTS:
     void codesAreTheNearestValues()
     {
         for (const bool isSigned : {false, true}) {
-            BlockwiseMoment moment(300, isSigned); // the second block is short
-            auto values = ramp(300, 5, 3);
+            // Values of one size, then thousands over nine decades; the last block is short.
+            constexpr std::int64_t kCount = 20'000;
+            BlockwiseMoment moment(kCount, isSigned);
+            auto values = ramp(kCount, 5, 3) * at::pow(10.0, at::arange(kCount).div(256, "floor").remainder(9) * -1.0 *
+                                                                 at::arange(kCount).remainder(2)).to(at::kFloat);
             if (!isSigned)
                 values = values.abs();
             const float* p = values.const_data_ptr<float>();
-            moment.encode(0, p);
-            moment.encode(1, p + 256);
-            std::vector<float> back(512);
-            moment.decode(0, back.data());
-            moment.decode(1, back.data() + 256);
+            std::vector<float> back(kCount + 256);
+            for (std::int64_t block = 0; block < moment.blocks(); ++block) {
+                moment.encode(block, p + block * 256);
+                moment.decode(block, back.data() + block * 256);
+            }
             const auto& map = tensor::dynamicMap(isSigned);
-            for (std::int64_t i = 0; i < 300; ++i) {
-                const float scale = moment.scales()[i / 256].item<float>();
+            for (std::int64_t i = 0; i < kCount; ++i) {
+                const float scale = moment.scales().const_data_ptr<float>()[i / 256];
                 double best = INFINITY;
                 for (const float value : map)
                     best = std::min(best, std::abs(static_cast<double>(value) * scale - p[i]));
-                QVERIFY(std::abs(std::abs(back[static_cast<std::size_t>(i)] - p[i]) - best) < 1e-6);
+                QVERIFY(std::abs(std::abs(back[static_cast<std::size_t>(i)] - p[i]) - best) < 1e-6 * std::abs(p[i]) + 1e-12);
             }
         }
     }
