@@ -8,13 +8,27 @@ namespace fettle::recipes {
 
 namespace {
 
-/// Floats of low-rank products that the fused pass keeps for a token and layer: seven sites, in
+/// Floats of low-rank products that the fused pass keeps for a token and layer: up to seven sites, in
 /// panels.
 std::int64_t lowRankFloats(const ParamValues& settings)
 {
     if (settings.text("method") != "lora")
         return 0;
     return 7 * ((settings.integer("lora.rank") + 15) / 16 * 16);
+}
+
+/// Floats that the fused pass keeps of a token and layer until it goes backward (fused/tape.cpp).
+std::int64_t keptFloats(const model::ModelConfig& c)
+{
+    const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
+    auto kept = 2 * c.hidden + 2 * queries + 2 * keys + c.heads; // input, middle, heads, their sum
+    kept += (c.gated() ? 2 : 1) * c.intermediate;
+    if (c.headNorm != model::HeadNorm::None) // queries and keys before their norms
+        kept += queries + keys;
+    const bool scaled = c.residualScale != 1; // what a part gives is kept beside the states
+    for (const auto* behind : {&c.names.afterAttention, &c.names.afterMlp})
+        kept += scaled || !behind->empty() ? c.hidden : 0;
+    return kept;
 }
 
 /// What the fused pass (model/fused/stack.h) holds for `tokens` tokens: activations of all layers,
@@ -24,11 +38,13 @@ std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& setting
 {
     const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
     const auto low = lowRankFloats(settings);
-    const auto kept =
-        2 * c.hidden + 2 * queries + 2 * keys + 2 * c.intermediate + c.heads + 2 + low;
-    const auto work = 4 * c.hidden + 4 * queries + 4 * keys + c.intermediate + low;
-    const auto weights =
-        2 * (c.hidden * (queries + keys) + 3 * c.hidden * c.intermediate) + queries * c.hidden;
+    const auto kept = keptFloats(c) + low;
+    auto work = 4 * c.hidden + 4 * queries + 4 * keys + c.intermediate + low;
+    if (low > 0 && settings.real("lora.dropout") > 0)
+        work += 3 * c.hidden; // keys, values and factors read masks of their own
+    const auto matrices = c.gated() ? 3 : 2;
+    const auto weights = 2 * (c.hidden * (queries + keys) + matrices * c.hidden * c.intermediate) +
+                         queries * c.hidden;
     // A check takes full micro-batches through the buffers of one layer.
     const auto further =
         std::max<std::int64_t>(0, settings.integer("training.microBatchTokens") - tokens);

@@ -1,3 +1,4 @@
+#include "tensor/attention_behind.h"
 #include "tensor/attention_op.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops.h"
@@ -71,14 +72,48 @@ struct PackedAttentionFunction : Function<PackedAttentionFunction>
     }
 };
 
-/// true where query i may see key j: 0 <= i - j, and i - j < window when there is one. [length, length]
-Tensor visible(std::int64_t length, std::int64_t window, const at::TensorOptions& options)
+/// true where query i may see key j: 0 <= p - j, and p - j < window when there is one, with the place
+/// p = keys - length + i. [length, keys]
+Tensor visible(std::int64_t length, std::int64_t keys, std::int64_t window, const at::TensorOptions& options)
 {
-    auto mask = at::ones({length, length}, options.dtype(at::kBool)).tril();
-    return window > 0 ? mask.logical_and(at::ones_like(mask).triu(-(window - 1))) : mask;
+    auto mask = at::ones({keys, keys}, options.dtype(at::kBool)).tril();
+    if (window > 0)
+        mask = mask.logical_and(at::ones_like(mask).triu(-(window - 1)));
+    return mask.narrow(0, keys - length, length);
+}
+
+/// One document in plain operations: the last of k and v are its own. [length, heads, headDim]
+Tensor plainAttention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape)
+{
+    const auto [scale, window, softcap] = shape;
+    const auto group = q.size(1) / k.size(1);
+    const auto query = q.transpose(0, 1);                                         // [heads, length, headDim]
+    const auto key = k.transpose(0, 1).repeat_interleave(group, 0);
+    const auto value = v.transpose(0, 1).repeat_interleave(group, 0);
+    auto scores = at::matmul(query, key.transpose(1, 2)) * scale;                 // [heads, length, keys]
+    if (softcap > 0)
+        scores = at::tanh(scores / softcap) * softcap;
+    scores = scores.masked_fill(visible(q.size(0), k.size(0), window, q.options()).logical_not(), -INFINITY);
+    const auto wide = scores.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const auto weights = at::softmax(scores, -1, wide).to(q.scalar_type());
+    return at::matmul(weights, value).transpose(0, 1);
 }
 
 } // namespace
+
+Tensor attentionBehind(const Tensor& keys, const Tensor& values, const Tensor& q, const Tensor& k, const Tensor& v,
+                       const Offsets& offsets, const AttentionShape& shape)
+{
+    std::vector<Tensor> parts;
+    for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
+        const auto begin = offsets[d], length = offsets[d + 1] - begin;
+        const auto own = [&](const Tensor& x) { return x.narrow(0, begin, length); };
+        if (length > 0)
+            parts.push_back(
+                plainAttention(own(q), at::cat({keys, own(k)}), at::cat({values, own(v)}), shape));
+    }
+    return at::cat(parts);
+}
 
 Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets,
                        const AttentionShape& shape)
@@ -89,24 +124,7 @@ Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const 
         longest = std::max(longest, offsets[d + 1] - offsets[d]);
     if (useKernels(q) && softcap == 0 && (window == 0 || longest <= window))
         return PackedAttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), offsets, scale);
-    const auto group = q.size(1) / k.size(1);
-    std::vector<Tensor> parts;
-    for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
-        const auto begin = offsets[d], length = offsets[d + 1] - begin;
-        if (length == 0)
-            continue;
-        const auto heads = [&](const Tensor& x) { return x.narrow(0, begin, length).transpose(0, 1); };
-        const auto query = heads(q);                                              // [heads, length, headDim]
-        const auto key = heads(k).repeat_interleave(group, 0), value = heads(v).repeat_interleave(group, 0);
-        auto scores = at::matmul(query, key.transpose(1, 2)) * scale;             // [heads, length, length]
-        if (softcap > 0)
-            scores = at::tanh(scores / softcap) * softcap;
-        scores = scores.masked_fill(visible(length, window, q.options()).logical_not(), -INFINITY);
-        const auto wide = scores.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-        const auto weights = at::softmax(scores, -1, wide).to(q.scalar_type());
-        parts.push_back(at::matmul(weights, value).transpose(0, 1));              // [length, heads, headDim]
-    }
-    return at::cat(parts);
+    return attentionBehind(k.narrow(0, 0, 0), v.narrow(0, 0, 0), q, k, v, offsets, shape);
 }
 
 Tensor cachedAttention(const Tensor& q, const Tensor& keyCache, const Tensor& valueCache,
@@ -131,7 +149,7 @@ Tensor cachedAttention(const Tensor& q, const Tensor& keyCache, const Tensor& va
                 const auto start = (slots[i] * maxLength + first(i)) * stride + head * headDim;
                 const auto at_ = i * heads * headDim + head * group * headDim;
                 cpuKernels().decodeAttention(qp + at_, kp + start, vp + start, op + at_, scores.data(), group, headDim,
-                                             lengths[i] - first(i), stride, static_cast<float>(scale));
+                                             lengths[i] - first(i), stride, static_cast<float>(scale), 0);
             }
         });
         return out;

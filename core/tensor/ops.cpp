@@ -24,25 +24,31 @@ thread_local bool referenceOnly = false;
 /// Rows per task so that a task moves about 64 kB.
 std::int64_t grain(std::int64_t dim) { return std::max<std::int64_t>(1, 16384 / dim); }
 
+NormWeights rmsOf(const Tensor& weight, double eps)
+{
+    return {weight.const_data_ptr<float>(), nullptr, weight.size(0), static_cast<float>(eps)};
+}
+
 struct RmsNormFunction : Function<RmsNormFunction>
 {
     static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps)
     {
         const auto dim = x.size(-1), rows = x.numel() / dim;
-        Tensor y = at::empty_like(x), inv = at::empty({rows}, x.options());
-        const float *xp = x.const_data_ptr<float>(), *wp = weight.const_data_ptr<float>();
-        float *yp = y.data_ptr<float>(), *ip = inv.data_ptr<float>();
+        Tensor y = at::empty_like(x);
+        const auto norm = rmsOf(weight, eps);
+        const float* xp = x.const_data_ptr<float>();
+        float* yp = y.data_ptr<float>();
         at::parallel_for(0, rows, grain(dim), [&](std::int64_t from, std::int64_t to) {
-            cpuKernels().rmsNorm(xp + from * dim, wp, yp + from * dim, ip + from, to - from, dim,
-                                 static_cast<float>(eps));
+            cpuKernels().norm(norm, xp + from * dim, yp + from * dim, to - from);
         });
-        ctx->save_for_backward({x, weight, inv});
+        ctx->save_for_backward({x, weight});
+        ctx->saved_data["eps"] = eps;
         return y;
     }
     static variable_list backward(AutogradContext* ctx, variable_list grads)
     {
         const auto saved = ctx->get_saved_variables();
-        const Tensor &x = saved[0], &weight = saved[1], &inv = saved[2];
+        const Tensor &x = saved[0], &weight = saved[1];
         const Tensor dy = grads[0].contiguous();
         const auto dim = x.size(-1), rows = x.numel() / dim;
         Tensor dx = at::empty_like(x);
@@ -51,14 +57,14 @@ struct RmsNormFunction : Function<RmsNormFunction>
         const std::int64_t block = 256, blocks = (rows + block - 1) / block;
         Tensor partial = wantWeight ? at::zeros({blocks, dim}, x.options()) : Tensor();
         float* pp = wantWeight ? partial.data_ptr<float>() : nullptr;
+        const auto norm = rmsOf(weight, ctx->saved_data["eps"].toDouble());
         const float *dyp = dy.const_data_ptr<float>(), *xp = x.const_data_ptr<float>();
-        const float *wp = weight.const_data_ptr<float>(), *ip = inv.const_data_ptr<float>();
         float* dxp = dx.data_ptr<float>();
         at::parallel_for(0, blocks, 1, [&](std::int64_t from, std::int64_t to) {
             for (auto b = from; b < to; ++b) {
                 const auto r = b * block, n = std::min(block, rows - r);
-                cpuKernels().rmsNormBackward(dyp + r * dim, xp + r * dim, wp, ip + r, dxp + r * dim,
-                                             pp ? pp + b * dim : nullptr, n, dim);
+                cpuKernels().normBackward(norm, dyp + r * dim, xp + r * dim, dxp + r * dim,
+                                          pp ? pp + b * dim : nullptr, nullptr, n);
             }
         });
         return {dx, wantWeight ? partial.sum(0) : Tensor(), Tensor()};
@@ -75,7 +81,7 @@ Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine, float s
     at::parallel_for(0, rows, grain(heads * headDim), [&](std::int64_t from, std::int64_t to) {
         const auto skip = from * heads * headDim;
         cpuKernels().rope(xp + skip, yp + skip, cp + from * headDim / 2, sp + from * headDim / 2,
-                          to - from, heads, headDim, sign);
+                          {to - from, heads, heads * headDim, headDim, headDim}, sign);
     });
     return y;
 }
@@ -103,7 +109,7 @@ struct SiluGateFunction : Function<SiluGateFunction>
         const float *gp = gate.const_data_ptr<float>(), *up_ = up.const_data_ptr<float>();
         float* hp = h.data_ptr<float>();
         at::parallel_for(0, gate.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-            cpuKernels().siluGate(gp + from, up_ + from, hp + from, to - from);
+            cpuKernels().activate(Activation::Silu, gp + from, up_ + from, hp + from, to - from);
         });
         ctx->save_for_backward({gate, up});
         return h;
@@ -117,8 +123,8 @@ struct SiluGateFunction : Function<SiluGateFunction>
         const float* up = saved[1].const_data_ptr<float>();
         float *dgp = dGate.data_ptr<float>(), *dup = dUp.data_ptr<float>();
         at::parallel_for(0, dh.numel(), 16384, [&](std::int64_t from, std::int64_t to) {
-            cpuKernels().siluGateBackward(hp + from, gp + from, up + from, dgp + from, dup + from,
-                                          nullptr, to - from);
+            cpuKernels().activateBackward(Activation::Silu, hp + from, gp + from, up + from,
+                                          dgp + from, dup + from, nullptr, to - from);
         });
         return {dGate, dUp};
     }

@@ -235,9 +235,10 @@ private Q_SLOTS:
             QSKIP("this machine does not have the instruction set");
         const auto* base = tensor::cpuKernelsNamed("baseline");
         const auto x = at::randn({3, 77}), w = at::randn({77});
-        const auto a = at::empty_like(x), b = at::empty_like(x), inv = at::empty({3});
-        base->rmsNorm(x.const_data_ptr<float>(), w.const_data_ptr<float>(), a.data_ptr<float>(), inv.data_ptr<float>(), 3, 77, 1e-5f);
-        kernels->rmsNorm(x.const_data_ptr<float>(), w.const_data_ptr<float>(), b.data_ptr<float>(), inv.data_ptr<float>(), 3, 77, 1e-5f);
+        const auto a = at::empty_like(x), b = at::empty_like(x);
+        const tensor::NormWeights norm{w.const_data_ptr<float>(), nullptr, 77, 1e-5f};
+        base->norm(norm, x.const_data_ptr<float>(), a.data_ptr<float>(), 3);
+        kernels->norm(norm, x.const_data_ptr<float>(), b.data_ptr<float>(), 3);
         QVERIFY(largestDifference(a, b) < 1e-5);
         auto l1 = at::randn({1000}) * 5, l2 = l1.clone();
         std::int64_t best1 = 0, best2 = 0;

@@ -11,34 +11,6 @@ namespace {
 
 Index unitsOf(Index rows) { return (rows + kRowUnit - 1) / kRowUnit; }
 
-/// y = x * inverse * weight, as the norm gave it in the forward pass.
-void normAgain(const float* x, const float* inverse, const float* weight, float* y, Index rows,
-               Index dim)
-{
-    for (Index r = 0; r < rows; ++r) {
-        for (Index i = 0; i < dim; ++i)
-            y[r * dim + i] = x[r * dim + i] * inverse[r] * weight[i];
-    }
-}
-
-/// Adds the gradient of a norm's input to dx; its weight's goes to the rows of `parts`, one for each unit.
-void normBackward(const NormWeight& norm, const float* dy, const float* x, const float* inverse,
-                  float* dx, AlignedBuffer& parts, Index first, Index rows, Index dim)
-{
-    Scratch scratch;
-    float* part = scratch.take(rows * dim);
-    for (Index unit = 0; unit < rows; unit += kRowUnit) {
-        float* weightGrad = norm.grad ? parts.data() + (first + unit) / kRowUnit * dim : nullptr;
-        if (weightGrad)
-            std::fill_n(weightGrad, dim, 0.0f);
-        cpuKernels().rmsNormBackward(dy + unit * dim, x + unit * dim, norm.weight, inverse + unit,
-                                     part + unit * dim, weightGrad,
-                                     std::min(kRowUnit, rows - unit), dim);
-    }
-    for (Index i = 0; i < rows * dim; ++i)
-        dx[i] += part[i];
-}
-
 bool dropsApart(const Linear& linear, const Masks& masks)
 {
     return linear.rank > 0 && linear.dropout > 0 && masks.rng;
@@ -58,37 +30,63 @@ std::size_t panelsOf(const Layer& layer, std::size_t part, const Masks& masks)
 
 } // namespace
 
+/// dx from dy, in the place of dy or x if asked; a copy where there is no norm. The sums for the weights
+/// go to the rows of m_normParts, one for each unit.
+void Stack::normBackward(const Layer& layer, Place place, const float* dy, const float* x,
+                         float* dx, Index first, Index rows)
+{
+    const auto& norm = layer.norm[place];
+    const auto dim = norm.weights.dim, row = norm.count * dim;
+    if (!norm.exists()) {
+        std::copy_n(dy, rows * row, dx);
+        return;
+    }
+    for (Index unit = 0; unit < rows; unit += kRowUnit) {
+        float* sums = nullptr;
+        if (norm.trains()) {
+            sums = m_normParts[place].data() + (first + unit) / kRowUnit * 2 * dim;
+            std::fill_n(sums, 2 * dim, 0.0f);
+        }
+        const auto some = std::min(kRowUnit, rows - unit);
+        cpuKernels().normBackward(norm.weights, dy + unit * row, x + unit * row, dx + unit * row,
+                                  norm.grad ? sums : nullptr, norm.biasGrad ? sums + dim : nullptr,
+                                  some * norm.count);
+    }
+}
+
 void Stack::reserveBackward(const Request& request)
 {
     const auto& shape = request.shape;
     const auto tokens = request.tokens();
     m_dOut.reserve(tokens * shape.hidden);
     m_dMiddle.reserve(tokens * shape.hidden);
-    m_dHeads.reserve(tokens * shape.queries());
-    for (std::size_t i = 0; i < 2; ++i) {
-        m_dq[i].reserve(tokens * shape.queries());
-        m_dk[i].reserve(tokens * shape.keys());
-        m_dv[i].reserve(tokens * shape.keys());
-    }
+    m_dAttended.reserve(tokens * shape.queries());
+    for (auto& heads : m_dHeads)
+        heads.reserve(tokens * shape.row());
     if (!request.wanted.empty()) {
         m_rowsMiddle.reserve(request.outputs() * shape.hidden);
-        m_rowsHeads.reserve(request.outputs() * shape.queries());
+        m_rowsAttended.reserve(request.outputs() * shape.queries());
     }
-    m_norm1Parts.reserve(unitsOf(tokens) * shape.hidden);
-    m_norm2Parts.reserve(unitsOf(tokens) * shape.hidden);
     for (const auto& layer : request.layers) {
         for (std::size_t part = 0; part < kParts; ++part) {
-            m_work[part].reserveRows(layer[part], tokens);
+            if (layer.has(part))
+                m_work[part].reserveRows(layer[part], tokens);
             if (layer[part].trains())
                 m_panels[part].reserve((layer[part].in + 15) / 16 * 16 * tokens);
+        }
+        for (std::size_t place = 0; place < kPlaces; ++place) {
+            if (layer.norm[place].trains())
+                m_normParts[place].reserve(unitsOf(tokens) * 2 * layer.norm[place].weights.dim);
         }
     }
 }
 
 void Stack::packBackward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks)
 {
-    for (auto part = from; part <= to; ++part)
-        m_work[part].packBackward(layer[part], tasks);
+    for (auto part = from; part <= to; ++part) {
+        if (layer.has(part))
+            m_work[part].packBackward(layer[part], tasks);
+    }
 }
 
 /// Puts rows of x [rows, in], which the sites from..to read, where their gradients expect them:
@@ -114,40 +112,95 @@ void Stack::keepInputs(const Layer& layer, std::size_t from, std::size_t to, con
     }
 }
 
-/// From the gradient of what a layer gives (m_dOut, or of the wanted rows) back to that of the
-/// heads.
+/// From the gradient of the states behind a part back to that of what its site (O or Down) gave.
+const float* Stack::beforeJoin(const Request& request, const Layer& layer, std::size_t part,
+                               Place behind, const float* dy, Kept& kept, Index first, Index rows)
+{
+    if (request.addsPlainly(layer, behind))
+        return dy;
+    const auto count = rows * request.shape.hidden;
+    float* given = kept.out[part] + first * request.shape.hidden;
+    Scratch scratch;
+    float* scaled = scratch.take(count);
+    for (Index i = 0; i < count; ++i)
+        scaled[i] = dy[i] * request.shape.residualScale;
+    normBackward(layer, behind, scaled, given, given, first, rows);
+    return given;
+}
+
+/// dx = the gradient of what the sites from..to read, of theirs dy of rows from `first` on. -> whether
+/// one of them trains.
+bool Stack::backThrough(const Layer& layer, std::size_t from, std::size_t to,
+                        const std::array<const float*, kParts>& dy, float* dx, Index first,
+                        Index rows, const Masks& masks)
+{
+    bool trains = false;
+    for (auto part = from; part <= to; ++part) {
+        if (!layer.has(part))
+            continue;
+        m_work[part].backward(layer[part], dy[part] + first * layer[part].out, rows, first, dx,
+                              part != from, masks);
+        trains |= layer[part].trains();
+    }
+    return trains;
+}
+
+/// Through the feed-forward part: dNormed [rows, hidden] is the gradient of what it reads, behind the
+/// norm.
+void Stack::backFromMlp(const Request& request, std::size_t number, Kept& kept, float* dNormed,
+                        Index first, Index rows)
+{
+    const auto& layer = request.layers[number];
+    const auto& shape = request.shape;
+    const auto hidden = shape.hidden, wide = shape.intermediate, stride = layer[Gate].out;
+    const auto masks = request.masksBehind(number);
+    Scratch scratch;
+    float *dProduct = scratch.take(rows * wide), *product = scratch.take(rows * wide);
+    const float* given = beforeJoin(request, layer, Down, AfterMlp, m_dOut.data() + first * hidden,
+                                    kept, first, rows);
+    m_work[Down].backward(layer[Down], given, rows, first, dProduct, false, masks);
+    float *gate = kept.out[Gate] + first * stride, *factor = kept.factor(shape);
+    for (Index r = 0; r < rows; ++r) {
+        float *own = gate + r * stride, *up = factor ? factor + (first + r) * stride : nullptr;
+        cpuKernels().activateBackward(shape.activation, dProduct + r * wide, own, up, own, up,
+                                      layer[Down].trains() ? product + r * wide : nullptr, wide);
+    }
+    keepInputs(layer, Down, Down, product, rows, first, kept.rows, masks);
+    if (backThrough(layer, Gate, Up, {nullptr, nullptr, nullptr, nullptr, kept.out[Gate], kept.out[Up]}, dNormed,
+                    first, rows, masks)) {
+        float* normed = scratch.take(rows * hidden);
+        applyNorm(layer.norm[BeforeMlp],
+                  (shape.parallel ? kept.residual : kept.middle) + first * hidden, normed, rows);
+        keepInputs(layer, Gate, Up, normed, rows, first, kept.rows, masks);
+    }
+}
+
+/// From the gradient of what a layer gives (m_dOut, or of the wanted rows) back to that of what the
+/// attention gave.
 void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kept, Index first,
                            Index rows)
 {
     const auto& layer = request.layers[number];
     const auto& shape = request.shape;
-    const auto hidden = shape.hidden, wide = shape.intermediate;
+    const auto hidden = shape.hidden;
     const auto masks = request.masksBehind(number);
     const bool compact = kept.compact();
     const float* dOut = m_dOut.data() + first * hidden;
     float* dMiddle = (compact ? m_rowsMiddle : m_dMiddle).data() + first * hidden;
-    float* dHeads = (compact ? m_rowsHeads : m_dHeads).data() + first * shape.queries();
-    float *gate = kept.gate + first * wide, *up = kept.up + first * wide;
-    const float* middle = kept.middle + first * hidden;
+    float* dAttended =
+        (compact ? m_rowsAttended : m_dAttended).data() + first * shape.queries();
     Scratch scratch;
-    float *wideRows = scratch.take(rows * wide), *product = scratch.take(rows * wide);
-    float* normed = scratch.take(rows * hidden);
-    m_work[Down].backward(layer[Down], dOut, rows, first, wideRows, false, masks);
-    cpuKernels().siluGateBackward(wideRows, gate, up, gate, up,
-                                  layer[Down].trains() ? product : nullptr, rows * wide);
-    keepInputs(layer, Down, Down, product, rows, first, kept.rows, masks);
-    float* dNormed = wideRows; // its first part, no longer needed
-    m_work[Gate].backward(layer[Gate], gate, rows, first, dNormed, false, masks);
-    m_work[Up].backward(layer[Up], up, rows, first, dNormed, true, masks);
-    if (layer[Gate].trains() || layer[Up].trains()) {
-        normAgain(middle, kept.norm2 + first, layer.mlpNorm.weight, normed, rows, hidden);
-        keepInputs(layer, Gate, Up, normed, rows, first, kept.rows, masks);
-    }
-    std::copy_n(dOut, rows * hidden, dMiddle);
-    normBackward(layer.mlpNorm, dNormed, middle, kept.norm2 + first, dMiddle, m_norm2Parts, first,
-                 rows, hidden);
-    m_work[O].backward(layer[O], dMiddle, rows, first, dHeads, false, masks);
-    keepInputs(layer, O, O, kept.heads + first * shape.queries(), rows, first, kept.rows, masks);
+    float *dNormed = scratch.take(rows * hidden), *dRead = scratch.take(rows * hidden);
+    backFromMlp(request, number, kept, dNormed, first, rows);
+    normBackward(layer, BeforeMlp, dNormed,
+                 (shape.parallel ? kept.residual : kept.middle) + first * hidden, dRead, first,
+                 rows);
+    for (Index i = 0; i < rows * hidden; ++i)
+        dMiddle[i] = dOut[i] + dRead[i];
+    const float* given = beforeJoin(request, layer, O, AfterAttention,
+                                    shape.parallel ? dOut : dMiddle, kept, first, rows);
+    m_work[O].backward(layer[O], given, rows, first, dAttended, false, masks);
+    keepInputs(layer, O, O, kept.attended + first * shape.queries(), rows, first, kept.rows, masks);
 }
 
 /// Rows of the wanted tokens back to their places; the others get no gradient from above.
@@ -157,32 +210,38 @@ void Stack::spreadLast(const Request& request, Kept& kept)
         return;
     const auto& shape = request.shape;
     std::fill_n(m_dMiddle.data(), request.tokens() * shape.hidden, 0.0f);
-    std::fill_n(m_dHeads.data(), request.tokens() * shape.queries(), 0.0f);
+    std::fill_n(m_dAttended.data(), request.tokens() * shape.queries(), 0.0f);
     for (std::size_t i = 0; i < request.wanted.size(); ++i) { // a row may be wanted twice
         const auto from = static_cast<Index>(i), to = request.wanted[i];
         for (Index c = 0; c < shape.hidden; ++c)
             m_dMiddle.data()[to * shape.hidden + c] += m_rowsMiddle.data()[from * shape.hidden + c];
         for (Index c = 0; c < shape.queries(); ++c)
-            m_dHeads.data()[to * shape.queries() + c] +=
-                m_rowsHeads.data()[from * shape.queries() + c];
+            m_dAttended.data()[to * shape.queries() + c] +=
+                m_rowsAttended.data()[from * shape.queries() + c];
     }
+}
+
+/// Gradients of a layer's queries, keys and values, laid out as these.
+Heads Stack::headGradients(const Request& request, std::size_t number)
+{
+    return request.shape.headsIn(m_dHeads[number % 2].data(), request.tokens());
 }
 
 void Stack::attentionGradientTasks(const Request& request, std::size_t number, Kept& kept,
                                    TaskList& tasks)
 {
-    const auto parity = number % 2;
+    const auto& shape = request.shape;
+    const auto gradients = headGradients(request, number);
     for (std::size_t d = 0; d + 1 < request.offsets.size(); ++d) {
-        for (Index head = 0; head < request.shape.kvHeads; ++head) {
+        for (Index head = 0; head < shape.kvHeads; ++head) {
             const auto task = attentionHead(request, request.layers[number], kept, d, head);
-            const auto atQuery = task.q - kept.q, atKey = task.k - kept.k;
             const tensor::AttentionGradients to{
-                m_dHeads.data() + atQuery, m_dq[parity].data() + atQuery,
-                m_dk[parity].data() + atKey, m_dv[parity].data() + atKey};
+                m_dAttended.data() + (task.out - kept.mixed), gradients.q + (task.q - kept.heads.q),
+                gradients.k + (task.k - kept.heads.k), gradients.v + (task.v - kept.heads.v)};
             tasks.push_back([task, to] {
                 Scratch scratch;
                 cpuKernels().attentionBackward(task, to,
-                                               scratch.take(cpuKernels().attentionScratch(task)));
+                                               scratch.take(cpuKernels().attentionScratch(task, 0)));
             });
         }
     }
@@ -195,42 +254,49 @@ void Stack::backFromHeads(const Request& request, std::size_t number, Kept& kept
 {
     const auto& layer = request.layers[number];
     const auto& shape = request.shape;
-    const auto hidden = shape.hidden, tokens = request.tokens();
+    const auto hidden = shape.hidden;
     const auto& masks = request.masks;
-    const auto parity = number % 2;
-    float* dq = m_dq[parity].data() + first * shape.queries();
-    float* dk = m_dk[parity].data() + first * shape.keys();
-    const float *dv = m_dv[parity].data() + first * shape.keys(), *x = kept.x + first * hidden;
-    if (layer.cosine) {
-        const auto at = first * shape.headDim / 2;
-        cpuKernels().rope(dq, dq, layer.cosine + at, layer.sine + at, rows, shape.heads,
-                          shape.headDim, -1);
-        cpuKernels().rope(dk, dk, layer.cosine + at, layer.sine + at, rows, shape.kvHeads,
-                          shape.headDim, -1);
+    const auto gradients = headGradients(request, number);
+    const auto own = headsFrom(shape, gradients, first);
+    turnHeads(shape, layer, own, first, rows, -1);
+    if (layer.norm[OnQueries].exists()) {
+        normBackward(layer, OnQueries, own.q, kept.out[Q] + first * shape.queries(), own.q, first,
+                     rows);
+        normBackward(layer, OnKeys, own.k, kept.out[K] + first * shape.keys(), own.k, first, rows);
     }
     Scratch scratch;
     float *normed = scratch.take(rows * hidden), *dNormed = scratch.take(rows * hidden);
-    float* through = dx || layer.attentionNorm.grad ? dNormed : nullptr;
-    m_work[Q].backward(layer[Q], dq, rows, first, through, false, masks);
-    m_work[K].backward(layer[K], dk, rows, first, through, true, masks);
-    m_work[V].backward(layer[V], dv, rows, first, through, true, masks);
-    if (layer[Q].trains() || layer[K].trains() || layer[V].trains()) {
-        normAgain(x, kept.norm1 + first, layer.attentionNorm.weight, normed, rows, hidden);
-        keepInputs(layer, Q, V, normed, rows, first, tokens, masks);
+    const float* x = kept.x + first * hidden;
+    float* through = dx || layer.norm[BeforeAttention].trains() ? dNormed : nullptr;
+    if (backThrough(layer, Q, V, {gradients.q, gradients.k, gradients.v}, through, first, rows,
+                    masks)) {
+        applyNorm(layer.norm[BeforeAttention], x, normed, rows);
+        keepInputs(layer, Q, V, normed, rows, first, request.tokens(), masks);
     }
     if (!through)
         return;
-    float* target = dx ? dx : normed; // nobody reads the latter
-    std::copy_n(m_dMiddle.data() + first * hidden, rows * hidden, target);
-    normBackward(layer.attentionNorm, dNormed, x, kept.norm1 + first, target, m_norm1Parts, first,
-                 rows, hidden);
+    normBackward(layer, BeforeAttention, dNormed, x, dNormed, first, rows);
+    for (Index i = 0; dx && i < rows * hidden; ++i)
+        dx[i] = m_dMiddle.data()[first * hidden + i] + dNormed[i];
 }
 
-void Stack::sumNorm(const AlignedBuffer& parts, float* grad, Index rows, Index dim) const
+/// Adds up what the units of rows gave for the weights of norms.
+void Stack::sumNorms(const Layer& layer, std::initializer_list<Place> places, Index rows,
+                     TaskList& tasks) const
 {
-    for (Index unit = 0; grad && unit < unitsOf(rows); ++unit) {
-        for (Index i = 0; i < dim; ++i)
-            grad[i] += parts.data()[unit * dim + i];
+    for (const auto place : places) {
+        const auto& norm = layer.norm[place];
+        if (!norm.trains())
+            continue;
+        tasks.push_back([=, parts = m_normParts[place].data()] {
+            const auto dim = norm.weights.dim;
+            for (Index unit = 0; unit < unitsOf(rows); ++unit) {
+                for (Index i = 0; norm.grad && i < dim; ++i)
+                    norm.grad[i] += parts[unit * 2 * dim + i];
+                for (Index i = 0; norm.biasGrad && i < dim; ++i)
+                    norm.biasGrad[i] += parts[unit * 2 * dim + dim + i];
+            }
+        });
     }
 }
 
@@ -239,31 +305,34 @@ void Stack::outerGradients(const Request& request, std::size_t number, Kept& kep
 {
     const auto& layer = request.layers[number];
     const auto masks = request.masksBehind(number);
-    const auto rows = kept.rows, hidden = request.shape.hidden;
-    const float* dy[kParts] = {};
-    dy[O] = (kept.compact() ? m_rowsMiddle : m_dMiddle).data();
-    dy[Gate] = kept.gate, dy[Up] = kept.up, dy[Down] = m_dOut.data();
-    for (std::size_t part = O; part <= Down; ++part)
-        m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, masks)].data(), dy[part],
-                               kept.low[part], rows, tasks);
-    tasks.push_back([this, grad = layer.mlpNorm.grad, rows, hidden] {
-        sumNorm(m_norm2Parts, grad, rows, hidden);
-    });
+    const auto* dMiddle = (kept.compact() ? m_rowsMiddle : m_dMiddle).data();
+    std::array<const float*, kParts> dy = {};
+    std::ranges::copy(kept.out, dy.begin());
+    if (request.addsPlainly(layer, AfterAttention))
+        dy[O] = request.shape.parallel ? m_dOut.data() : dMiddle;
+    if (request.addsPlainly(layer, AfterMlp))
+        dy[Down] = m_dOut.data();
+    for (std::size_t part = O; part <= Down; ++part) {
+        if (layer[part].trains())
+            m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, masks)].data(),
+                                   dy[part], kept.low[part], kept.rows, tasks);
+    }
+    sumNorms(layer, {AfterAttention, BeforeMlp, AfterMlp}, kept.rows, tasks);
 }
 
 /// Gradients of the projections into the attention.
 void Stack::innerGradients(const Request& request, std::size_t number, Kept& kept, TaskList& tasks)
 {
     const auto& layer = request.layers[number];
-    const auto tokens = request.tokens(), hidden = request.shape.hidden;
-    const auto parity = number % 2;
-    const float* dy[] = {m_dq[parity].data(), m_dk[parity].data(), m_dv[parity].data()};
-    for (std::size_t part = Q; part <= V; ++part)
-        m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, request.masks)].data(),
-                               dy[part], kept.low[part], tokens, tasks);
-    tasks.push_back([this, grad = layer.attentionNorm.grad, tokens, hidden] {
-        sumNorm(m_norm1Parts, grad, tokens, hidden);
-    });
+    const auto heads = headGradients(request, number);
+    const float* dy[] = {heads.q, heads.k, heads.v};
+    for (std::size_t part = Q; part <= V; ++part) {
+        if (layer[part].trains())
+            m_work[part].gradients(layer[part],
+                                   m_panels[panelsOf(layer, part, request.masks)].data(), dy[part],
+                                   kept.low[part], request.tokens(), tasks);
+    }
+    sumNorms(layer, {BeforeAttention, OnQueries, OnKeys}, request.tokens(), tasks);
 }
 
 void Stack::backward(const Request& request, Tape& tape, const float* dOutput, float* dInput)

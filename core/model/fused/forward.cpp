@@ -19,58 +19,120 @@ void overRows(Index rows, const std::function<void(Index first, Index rows)>& ta
     });
 }
 
+void applyNorm(const Norm& norm, const float* x, float* y, Index rows)
+{
+    const auto all = rows * norm.count;
+    if (norm.exists())
+        cpuKernels().norm(norm.weights, x, y, all);
+    else
+        std::copy_n(x, all * norm.weights.dim, y);
+}
+
+void addScaled(float* x, const float* y, float scale, Index count)
+{
+    for (Index i = 0; i < count; ++i)
+        x[i] += scale * y[i];
+}
+
+void turnHeads(const Shape& shape, const Layer& layer, const Heads& heads, Index first, Index rows,
+               float sign)
+{
+    if (!layer.cosine)
+        return;
+    const auto at = first * shape.turned / 2;
+    for (const auto& [x, where] : {std::pair(heads.q, shape.queryRows(rows)),
+                                   std::pair(heads.k, shape.keyRows(rows))})
+        cpuKernels().rope(x, x, layer.cosine + at, layer.sine + at, where, sign);
+}
+
+Heads headsFrom(const Shape& shape, const Heads& heads, Index first)
+{
+    return {heads.q + first * shape.queryStride(), heads.k + first * shape.keyStride(),
+            heads.v + first * shape.keyStride()};
+}
+
 tensor::AttentionHead attentionHead(const Request& request, const Layer& layer, const Kept& kept,
                                     std::size_t document, Index head)
 {
     const auto& shape = request.shape;
     const auto group = shape.heads / shape.kvHeads, tokens = request.tokens();
     const auto begin = request.offsets[document], length = request.offsets[document + 1] - begin;
-    const auto atQuery = begin * shape.queries() + head * group * shape.headDim;
-    const auto atKey = begin * shape.keys() + head * shape.headDim;
-    return {kept.q + atQuery,
-            kept.k + atKey,
-            kept.v + atKey,
-            kept.mixed + atQuery,
+    const auto heads = headsFrom(shape, kept.heads, begin);
+    return {heads.q + head * group * shape.headStep,
+            heads.k + head * shape.headStep,
+            heads.v + head * shape.headStep,
+            kept.mixed + begin * shape.queries() + head * group * shape.headDim,
             kept.lse + head * group * tokens + begin,
+            shape.queryStride(),
+            shape.keyStride(),
             shape.queries(),
-            shape.keys(),
             tokens,
             length,
             shape.headDim,
             group,
             layer.window,
-            layer.scale};
+            layer.scale,
+            shape.softcap};
 }
 
 void Stack::packForward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks)
 {
-    for (auto part = from; part <= to; ++part)
-        m_work[part].packForward(layer[part], tasks);
+    for (auto part = from; part <= to; ++part) {
+        if (layer.has(part))
+            m_work[part].packForward(layer[part], tasks);
+    }
 }
 
-/// Queries, keys and values of some rows, turned to their positions.
+/// What the sites from..to give for rows of x, into kept.out.
+void Stack::apply(const Layer& layer, std::size_t from, std::size_t to, const float* x, Kept& kept,
+                  Index first, Index rows, Index total, const Masks& masks) const
+{
+    for (auto part = from; part <= to; ++part) {
+        if (layer.has(part))
+            m_work[part].forward(layer[part], x, rows, first,
+                                 kept.out[part] + first * layer[part].out, false, kept.low[part],
+                                 total, masks);
+    }
+}
+
+/// y = residual + what the site O or Down gives for rows of x, normed and scaled. y may be the residual.
+void Stack::join(const Request& request, std::size_t number, std::size_t part, Place behind,
+                 const float* x, const float* residual, float* y, Kept& kept, Index first,
+                 Index rows) const
+{
+    const auto& layer = request.layers[number];
+    const auto hidden = request.shape.hidden;
+    const auto masks = request.masksBehind(number);
+    if (residual != y)
+        std::copy_n(residual, rows * hidden, y);
+    if (request.addsPlainly(layer, behind)) {
+        m_work[part].forward(layer[part], x, rows, first, y, true, kept.low[part], kept.rows,
+                             masks);
+        return;
+    }
+    apply(layer, part, part, x, kept, first, rows, kept.rows, masks);
+    Scratch scratch;
+    float* normed = scratch.take(rows * hidden);
+    applyNorm(layer.norm[behind], kept.out[part] + first * hidden, normed, rows);
+    addScaled(y, normed, request.shape.residualScale, rows * hidden);
+}
+
+/// Queries, keys and values of some rows, normed and turned to their positions.
 void Stack::intoAttention(const Request& request, std::size_t number, Kept& kept, Index first,
-                          Index rows)
+                          Index rows) const
 {
     const auto& layer = request.layers[number];
     const auto& shape = request.shape;
-    const auto tokens = request.tokens();
     Scratch scratch;
     float* normed = scratch.take(rows * shape.hidden);
-    cpuKernels().rmsNorm(kept.x + first * shape.hidden, layer.attentionNorm.weight, normed,
-                         kept.norm1 + first, rows, shape.hidden, shape.normEps);
-    float *q = kept.q + first * shape.queries(), *k = kept.k + first * shape.keys();
-    m_work[Q].forward(layer[Q], normed, rows, first, q, false, kept.low[Q], tokens, request.masks);
-    m_work[K].forward(layer[K], normed, rows, first, k, false, kept.low[K], tokens, request.masks);
-    m_work[V].forward(layer[V], normed, rows, first, kept.v + first * shape.keys(), false,
-                      kept.low[V], tokens, request.masks);
-    if (layer.cosine) {
-        const auto at = first * shape.headDim / 2;
-        cpuKernels().rope(q, q, layer.cosine + at, layer.sine + at, rows, shape.heads,
-                          shape.headDim, 1);
-        cpuKernels().rope(k, k, layer.cosine + at, layer.sine + at, rows, shape.kvHeads,
-                          shape.headDim, 1);
+    applyNorm(layer.norm[BeforeAttention], kept.x + first * shape.hidden, normed, rows);
+    apply(layer, Q, V, normed, kept, first, rows, request.tokens(), request.masks);
+    const auto heads = headsFrom(shape, kept.heads, first);
+    if (layer.norm[OnQueries].exists()) {
+        applyNorm(layer.norm[OnQueries], kept.out[Q] + first * shape.queries(), heads.q, rows);
+        applyNorm(layer.norm[OnKeys], kept.out[K] + first * shape.keys(), heads.k, rows);
     }
+    turnHeads(shape, layer, heads, first, rows, 1);
 }
 
 void Stack::attentionTasks(const Request& request, std::size_t number, Kept& kept,
@@ -80,36 +142,39 @@ void Stack::attentionTasks(const Request& request, std::size_t number, Kept& kep
         for (Index head = 0; head < request.shape.kvHeads; ++head) {
             tasks.push_back([task = attentionHead(request, request.layers[number], kept, d, head)] {
                 Scratch scratch;
-                cpuKernels().attention(task, scratch.take(cpuKernels().attentionScratch(task)));
+                cpuKernels().attention(task, {},
+                                       scratch.take(cpuKernels().attentionScratch(task, 0)));
             });
         }
     }
 }
 
-/// Everything behind the attention for some rows: y [rows, hidden] is what the layer gives.
+/// Everything behind the attention for some rows: y [rows, hidden] is what the layer gives; it may
+/// lie where the layer's input lay.
 void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kept, float* y,
-                           Index first, Index rows)
+                           Index first, Index rows) const
 {
     const auto& layer = request.layers[number];
     const auto& shape = request.shape;
-    const auto hidden = shape.hidden, wide = shape.intermediate;
-    const auto masks = request.masksBehind(number);
+    const auto hidden = shape.hidden, wide = shape.intermediate, stride = layer[Gate].out;
+    const float* residual = kept.residual + first * hidden;
+    float* middle = shape.parallel ? y : kept.middle + first * hidden;
     Scratch scratch;
-    float *middle = kept.middle + first * hidden, *gate = kept.gate + first * wide,
-          *up = kept.up + first * wide;
-    std::copy_n(kept.residual + first * hidden, rows * hidden, middle);
-    m_work[O].forward(layer[O], kept.heads + first * shape.queries(), rows, first, middle, true,
-                      kept.low[O], kept.rows, masks);
     float *normed = scratch.take(rows * hidden), *product = scratch.take(rows * wide);
-    cpuKernels().rmsNorm(middle, layer.mlpNorm.weight, normed, kept.norm2 + first, rows, hidden,
-                         shape.normEps);
-    m_work[Gate].forward(layer[Gate], normed, rows, first, gate, false, kept.low[Gate], kept.rows,
-                         masks);
-    m_work[Up].forward(layer[Up], normed, rows, first, up, false, kept.low[Up], kept.rows, masks);
-    cpuKernels().siluGate(gate, up, product, rows * wide);
-    std::copy_n(middle, rows * hidden, y);
-    m_work[Down].forward(layer[Down], product, rows, first, y, true, kept.low[Down], kept.rows,
-                         masks);
+    if (shape.parallel)
+        applyNorm(layer.norm[BeforeMlp], residual, normed, rows);
+    join(request, number, O, AfterAttention, kept.attended + first * shape.queries(), residual,
+         middle, kept, first, rows);
+    if (!shape.parallel)
+        applyNorm(layer.norm[BeforeMlp], middle, normed, rows);
+    apply(layer, Gate, Up, normed, kept, first, rows, kept.rows, request.masksBehind(number));
+    const float *gate = kept.out[Gate], *factor = kept.factor(shape);
+    for (Index r = 0; r < rows; ++r) {
+        const auto at = (first + r) * stride;
+        cpuKernels().activate(shape.activation, gate + at, factor ? factor + at : nullptr,
+                              product + r * wide, wide);
+    }
+    join(request, number, Down, AfterMlp, product, middle, y, kept, first, rows);
 }
 
 namespace {
@@ -136,7 +201,7 @@ void Stack::forward(const Request& request, Tape& tape, float* output)
     for (std::size_t number = 0; number <= last; ++number) {
         auto& kept = tape[number];
         if (request.seen)
-            request.seen(number, kept.k, kept.v);
+            request.seen(number, kept.heads);
         tasks.clear();
         attentionTasks(request, number, kept, tasks);
         packForward(request.layers[number], O, Down, tasks);
@@ -145,7 +210,7 @@ void Stack::forward(const Request& request, Tape& tape, float* output)
         runTasks(tasks);
         if (kept.compact()) {
             gather(kept.x, request.wanted, shape.hidden, const_cast<float*>(kept.residual));
-            gather(kept.mixed, request.wanted, shape.queries(), const_cast<float*>(kept.heads));
+            gather(kept.mixed, request.wanted, shape.queries(), const_cast<float*>(kept.attended));
         }
         float* y = number < last ? tape.input(number + 1) : output;
         overRows(kept.rows, [&](Index first, Index rows) {

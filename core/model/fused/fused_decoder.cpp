@@ -1,6 +1,7 @@
 #include "model/fused/fused_decoder.h"
 
 #include "model/decoder.h"
+#include "model/fused/describe.h"
 #include "model/fused/known.h"
 #include "model/fused/stack.h"
 #include "tensor/ops_detail.h"
@@ -59,18 +60,11 @@ float* gradientOf(const Tensor& t)
     return grad.data_ptr<float>();
 }
 
-/// In the order of fused::Part.
-std::array<const LinearSite*, fused::kParts> sitesOf(const Block& b)
-{
-    return {&b.q, &b.k, &b.v, &b.o, &b.gate, &b.up, &b.down};
-}
-
 bool siteFits(const LinearSite& site)
 {
     const auto& weight = site.weight;
-    if (!site.packed &&
-        (!weight.defined() || !plain(weight) ||
-         (weight.requires_grad() && (site.transposed || !weight.is_contiguous()))))
+    if (!site.packed && (!weight.defined() || !plain(weight) ||
+                         (weight.requires_grad() && !weight.is_contiguous())))
         return false;
     if (!site.term || !site.termEnabled)
         return true;
@@ -81,21 +75,16 @@ bool siteFits(const LinearSite& site)
 
 bool normFits(const Norm& norm)
 {
-    return norm.weight.defined() && !norm.bias.defined() && plain(norm.weight) &&
-           norm.weight.is_contiguous();
+    return plain(norm.weight) && norm.weight.is_contiguous() &&
+           (!norm.bias.defined() || (plain(norm.bias) && norm.bias.is_contiguous()));
 }
 
-bool blockFits(const Block& b)
+bool blockFits(const ModelConfig& config, const Block& b)
 {
-    for (const auto* site : sitesOf(b)) {
-        if (!siteFits(*site))
-            return false;
-    }
-    for (const auto* norm : {&b.afterAttention, &b.afterMlp, &b.qNorm, &b.kNorm}) {
-        if (norm->weight.defined())
-            return false;
-    }
-    return normFits(b.attentionNorm) && normFits(b.mlpNorm);
+    return std::ranges::all_of(fused::sitesOf(b),
+                               [](const auto* site) { return !site || siteFits(*site); }) &&
+           std::ranges::all_of(fused::normsOf(config, b),
+                               [](const auto* norm) { return !norm || normFits(*norm); });
 }
 
 fused::Linear linearOf(const LinearSite& site)
@@ -138,13 +127,31 @@ bool siteTrains(const LinearSite& site)
     return low->a.requires_grad() || low->b.requires_grad();
 }
 
-bool blockTrains(const Block& b)
+bool blockTrains(const ModelConfig& config, const Block& b)
 {
-    for (const auto* site : sitesOf(b)) {
-        if (siteTrains(*site))
-            return true;
+    return std::ranges::any_of(fused::sitesOf(b),
+                               [](const auto* site) { return site && siteTrains(*site); }) ||
+           std::ranges::any_of(fused::normsOf(config, b), [](const auto* norm) {
+               return norm && (norm->weight.requires_grad() ||
+                               (norm->bias.defined() && norm->bias.requires_grad()));
+           });
+}
+
+/// Where the backward pass adds up what trains in a block.
+void addGradients(const ModelConfig& config, const Block& block, fused::Layer& layer)
+{
+    const auto sites = fused::sitesOf(block);
+    for (std::size_t part = 0; part < sites.size(); ++part) {
+        if (sites[part])
+            addGradients(*sites[part], layer.linear[part]);
     }
-    return b.attentionNorm.weight.requires_grad() || b.mlpNorm.weight.requires_grad();
+    const auto norms = fused::normsOf(config, block);
+    for (std::size_t place = 0; place < norms.size(); ++place) {
+        if (!norms[place])
+            continue;
+        layer.norm[place].grad = gradientOf(norms[place]->weight);
+        layer.norm[place].biasGrad = gradientOf(norms[place]->bias);
+    }
 }
 
 /// One pass through the blocks, from its forward to its backward half.
@@ -209,7 +216,8 @@ bool FusedDecoder::takes(const Tensor& input, const PassContext& pass) const
 {
     return tensor::useKernels(input) && !pass.routerLogits && input.size(0) > 0 &&
            !m_decoder.blocks.empty() && fused::knows(m_decoder.config) &&
-           std::ranges::all_of(m_decoder.blocks, blockFits);
+           std::ranges::all_of(m_decoder.blocks,
+                               [&](const Block& b) { return blockFits(m_decoder.config, b); });
 }
 
 namespace {
@@ -221,21 +229,18 @@ fused::Request requestOf(const Decoder& decoder, const Tensor& input,
 {
     const auto& config = decoder.config;
     fused::Request request;
-    request.shape = {config.hidden,
-                     config.heads,
-                     config.kvHeads,
-                     config.headDim,
-                     decoder.blocks[0].gate.out(),
-                     static_cast<float>(config.normEps)};
+    request.shape = fused::shapeOf(config);
     request.input = dataOf(input);
     for (std::size_t number = 0; number < decoder.blocks.size(); ++number) {
         const auto& block = decoder.blocks[number];
         const auto& own = config.layer[number];
         fused::Layer layer;
-        std::ranges::transform(sitesOf(block), layer.linear.begin(),
-                               [](const auto* site) { return linearOf(*site); });
-        layer.attentionNorm.weight = dataOf(block.attentionNorm.weight);
-        layer.mlpNorm.weight = dataOf(block.mlpNorm.weight);
+        const auto sites = fused::sitesOf(block);
+        for (std::size_t part = 0; part < sites.size(); ++part) {
+            if (sites[part])
+                layer.linear[part] = linearOf(*sites[part]);
+        }
+        layer.norm = fused::describeNorms(config, block);
         layer.scale = static_cast<float>(config.scaleOfLayer(static_cast<std::int64_t>(number)));
         layer.window = own.window;
         if (config.rotaryDim != 0 && own.rotary) {
@@ -269,13 +274,16 @@ Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
     const auto own = input.contiguous();
     auto request = requestOf(m_decoder, own, turns);
     request.offsets = tokens.offsets;
-    const auto row = request.shape.keys();
-    request.seen = [&](std::size_t layer, const float* k, const float* v) {
+    const auto& shape = request.shape;
+    request.seen = [&](std::size_t layer, const fused::Heads& heads) {
         for (std::size_t d = 0; d < slots.size(); ++d) {
-            const auto begin = tokens.offsets[d] * row, count = tokens.offsets[d + 1] * row - begin;
-            const auto to = slots[d] * cache.maxLength() * row;
-            std::copy_n(k + begin, count, cache.keys[layer].data_ptr<float>() + to);
-            std::copy_n(v + begin, count, cache.values[layer].data_ptr<float>() + to);
+            const auto first = slots[d] * cache.maxLength() - tokens.offsets[d];
+            for (auto t = tokens.offsets[d]; t < tokens.offsets[d + 1]; ++t) {
+                const auto token = fused::headsFrom(shape, heads, t);
+                const auto to = (first + t) * shape.keys();
+                shape.copyKeys(token.k, cache.keys[layer].data_ptr<float>() + to);
+                shape.copyKeys(token.v, cache.values[layer].data_ptr<float>() + to);
+            }
         }
     };
     auto tape = m_state->take();
@@ -291,8 +299,8 @@ bool FusedDecoder::decodes(std::size_t slots) const
     // More rows are a matter for the matrix kernels, and these read weights row by row.
     return static_cast<std::int64_t>(slots) <= tensor::kFewRows &&
            std::ranges::all_of(m_decoder.blocks, [](const Block& b) {
-               return std::ranges::all_of(sitesOf(b), [](const auto* site) {
-                   return site->packed || (!site->transposed && site->weight.is_contiguous());
+               return std::ranges::all_of(fused::sitesOf(b), [](const auto* site) {
+                   return !site || site->packed || site->weight.is_contiguous();
                });
            });
 }
@@ -331,7 +339,9 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
         drawFor(request, context);
     const bool trains =
         at::GradMode::is_enabled() &&
-        (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, blockTrains));
+        (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, [&](const Block& b) {
+             return blockTrains(m_decoder.config, b);
+         }));
     pass->tape = m_state->take();
     pass->tape->layOut(request, trains);
     const auto state = m_state;
@@ -344,15 +354,8 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
     if (!trains)
         return output;
     pass->backward = [this, state](FusedPass& own, const float* dOutput, float* dInput) {
-        for (std::size_t number = 0; number < own.request.layers.size(); ++number) {
-            const auto& block = m_decoder.blocks[number];
-            auto& layer = own.request.layers[number];
-            const auto sites = sitesOf(block);
-            for (std::size_t part = 0; part < sites.size(); ++part)
-                addGradients(*sites[part], layer.linear[part]);
-            layer.attentionNorm.grad = gradientOf(block.attentionNorm.weight);
-            layer.mlpNorm.grad = gradientOf(block.mlpNorm.weight);
-        }
+        for (std::size_t number = 0; number < own.request.layers.size(); ++number)
+            addGradients(m_decoder.config, m_decoder.blocks[number], own.request.layers[number]);
         state->stack.backward(own.request, *own.tape, dOutput, dInput);
     };
     const auto anchor = at::empty({0}, at::TensorOptions().dtype(at::kFloat)).requires_grad_(true);

@@ -5,14 +5,11 @@
 namespace fettle::model::fused {
 
 /// True for the shapes of decoders that the fused pass computes (in float32 on the processor, with
-/// whatever of weights and low-rank updates trains).
+/// whatever of weights and low-rank updates trains): all but those with experts.
 inline bool knows(const ModelConfig& config)
 {
-    return config.kind == ModelKind::Decoder && config.norm == NormKind::Rms &&
-           config.qkv == QkvForm::Apart && config.headNorm == HeadNorm::None &&
-           !config.parallelBlock && config.residualScale == 1 && config.activation == "silu" &&
-           config.attentionSoftcap == 0 && config.experts.count == 0 &&
-           (config.rotaryDim == 0 || config.rotaryDim == config.headDim);
+    return config.kind == ModelKind::Decoder && config.experts.count == 0 &&
+           (config.headNorm == HeadNorm::None || config.qkv == QkvForm::Apart);
 }
 
 } // namespace fettle::model::fused

@@ -52,6 +52,18 @@ void packCodes(const Linear& l, bool forward, float* out, TaskList& tasks)
     }
 }
 
+/// Adds a product [some, in] to the columns `to` of a gradient that is stored [in, out].
+void addAcross(const GemmPart& part, Index some, const Linear& l, float* to)
+{
+    Scratch scratch;
+    float* product = scratch.take(some * l.in);
+    cpuKernels().gemm(&part, 1, some, l.in, product, l.in, false);
+    for (Index i = 0; i < l.in; ++i) {
+        for (Index o = 0; o < some; ++o)
+            to[i * l.out + o] += product[o * l.in + i];
+    }
+}
+
 struct ThreadScratch
 {
     std::vector<std::unique_ptr<AlignedBuffer>> buffers; ///< each taken by one call, in order
@@ -200,7 +212,10 @@ void LinearWork::gradients(const Linear& l, const float* xPanels, const float* d
         if (l.weightGrad) {
             tasks.push_back([=] {
                 const GemmPart part{dy + o, 1, l.out, xPanels, rows * kPanel, rows};
-                cpuKernels().gemm(&part, 1, some, l.in, l.weightGrad + o * l.in, l.in, true);
+                if (l.colStride == 1)
+                    cpuKernels().gemm(&part, 1, some, l.in, l.weightGrad + o * l.in, l.in, true);
+                else
+                    addAcross(part, some, l, l.weightGrad + o);
             });
         }
         if (l.biasGrad) {

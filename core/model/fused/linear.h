@@ -26,7 +26,7 @@ void runTasks(const TaskList& tasks);
 /// into tensors of the model; those to gradients are null where nothing trains.
 struct Linear
 {
-    Index in = 0, out = 0;
+    Index in = 0, out = 0; ///< no outputs: a layer has not this site
     const float *weight = nullptr,
                 *bias = nullptr; ///< W[o][i] = weight[o * rowStride + i * colStride]
     Index rowStride = 0, colStride = 1;

@@ -8,6 +8,19 @@ namespace fettle::model::fused {
 /// task(first row, rows) for each block of rows, shared out to the compute threads.
 void overRows(Index rows, const std::function<void(Index first, Index rows)>& task);
 
+/// y = norm(x) for the rows of some tokens; a copy where there is no norm.
+void applyNorm(const Norm& norm, const float* x, float* y, Index rows);
+
+/// x += scale * y.
+void addScaled(float* x, const float* y, float scale, Index count);
+
+/// Turns queries and keys of the tokens from `first` on to their positions (sign 1) or back (-1).
+void turnHeads(const Shape& shape, const Layer& layer, const Heads& heads, Index first, Index rows,
+               float sign);
+
+/// The same heads from the token `first` on.
+Heads headsFrom(const Shape& shape, const Heads& heads, Index first);
+
 /// The group of heads `head` of document `document` as the attention kernels see it.
 tensor::AttentionHead attentionHead(const Request& request, const Layer& layer, const Kept& kept,
                                     std::size_t document, Index head);
@@ -24,23 +37,37 @@ public:
     void backward(const Request& request, Tape& tape, const float* dOutput, float* dInput);
 
     /// One new token for each slot of a cache. input, output [slots, hidden]; angles [slots,
-    /// headDim / 2]. The keys and values are added to the cache; its lengths are the caller's to
+    /// turned / 2]. The keys and values are added to the cache; its lengths are the caller's to
     /// raise.
     void decode(const Request& request, const CacheRows& cache, float* output);
 
 private:
     void packForward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks);
     void packBackward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks);
+    void apply(const Layer& layer, std::size_t from, std::size_t to, const float* x, Kept& kept,
+               Index first, Index rows, Index total, const Masks& masks) const;
+    void join(const Request& request, std::size_t number, std::size_t part, Place behind,
+              const float* x, const float* residual, float* y, Kept& kept, Index first,
+              Index rows) const;
     void attentionTasks(const Request& request, std::size_t layer, Kept& kept,
                         TaskList& tasks) const;
     void attentionGradientTasks(const Request& request, std::size_t layer, Kept& kept,
                                 TaskList& tasks);
     void intoAttention(const Request& request, std::size_t layer, Kept& kept, Index first,
-                       Index rows);
+                       Index rows) const;
     void outOfAttention(const Request& request, std::size_t layer, Kept& kept, float* y,
-                        Index first, Index rows);
+                        Index first, Index rows) const;
+    const float* beforeJoin(const Request& request, const Layer& layer, std::size_t part,
+                            Place behind, const float* dy, Kept& kept, Index first, Index rows);
+    void normBackward(const Layer& layer, Place place, const float* dy, const float* x, float* dx,
+                      Index first, Index rows);
+    bool backThrough(const Layer& layer, std::size_t from, std::size_t to,
+                     const std::array<const float*, kParts>& dy, float* dx, Index first, Index rows,
+                     const Masks& masks);
     void backFromOutput(const Request& request, std::size_t layer, Kept& kept, Index first,
                         Index rows);
+    void backFromMlp(const Request& request, std::size_t layer, Kept& kept, float* dNormed,
+                     Index first, Index rows);
     void backFromHeads(const Request& request, std::size_t layer, Kept& kept, float* dx,
                        Index first, Index rows);
     void outerGradients(const Request& request, std::size_t layer, Kept& kept, TaskList& tasks);
@@ -49,16 +76,18 @@ private:
                     Index rows, Index first, Index total, const Masks& masks);
     void reserveBackward(const Request& request);
     void spreadLast(const Request& request, Kept& kept);
-    void sumNorm(const AlignedBuffer& partial, float* grad, Index rows, Index dim) const;
+    void sumNorms(const Layer& layer, std::initializer_list<Place> places, Index rows,
+                  TaskList& tasks) const;
+    Heads headGradients(const Request& request, std::size_t layer);
 
     std::array<LinearWork, kParts> m_work;
     // Of the backward pass.
-    AlignedBuffer m_dOut, m_dMiddle, m_dHeads; ///< [T, hidden], [T, hidden], [T, queries]
-    AlignedBuffer m_rowsMiddle, m_rowsHeads;   ///< of the wanted rows alone
+    AlignedBuffer m_dOut, m_dMiddle, m_dAttended; ///< [T, hidden], [T, hidden], [T, queries]
+    AlignedBuffer m_rowsMiddle, m_rowsAttended;   ///< of the wanted rows alone
     /// Two: one layer's are summed while the next one's are made.
-    std::array<AlignedBuffer, 2> m_dq, m_dk, m_dv;
+    std::array<AlignedBuffer, 2> m_dHeads;     ///< [T, row]
     std::array<AlignedBuffer, kParts> m_panels; ///< what the sites read, in panels; see panelsOf()
-    AlignedBuffer m_norm1Parts, m_norm2Parts;   ///< [blocks, hidden]
+    std::array<AlignedBuffer, kPlaces> m_normParts; ///< [units, 2, dim]: of weight and bias
 };
 
 } // namespace fettle::model::fused

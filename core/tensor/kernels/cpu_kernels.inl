@@ -40,6 +40,19 @@ inline float fastExp(float x)
     return p * std::bit_cast<float>((n + 127) << 23);
 }
 
+/// tanh x within 2 ulp: a polynomial near 0, 1 - 2 / (e^2x + 1) beyond.
+inline float fastTanh(float x)
+{
+    const float z = x * x, size = std::fabs(x);
+    float p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    const float near = p * z * x + x, far = 1.0f - 2.0f / (fastExp(2.0f * size) + 1.0f);
+    return size < 0.625f ? near : std::copysign(far, x);
+}
+
 inline float dot(const float* a, const float* b, I n)
 {
     float sum = 0;
@@ -49,50 +62,14 @@ inline float dot(const float* a, const float* b, I n)
     return sum;
 }
 
-void rmsNorm(const float* x, const float* w, float* y, float* inv, I rows, I dim, float eps)
+void rope(const float* x, float* y, const float* cosine, const float* sine, const HeadRows& t, float sign)
 {
-    for (I r = 0; r < rows; ++r) {
-        const float* xr = x + r * dim;
-        float* yr = y + r * dim;
-        const float scale = 1.0f / std::sqrt(dot(xr, xr, dim) / static_cast<float>(dim) + eps);
-        inv[r] = scale;
-#pragma omp simd
-        for (I i = 0; i < dim; ++i)
-            yr[i] = xr[i] * scale * w[i];
-    }
-}
-
-void rmsNormBackward(const float* dy, const float* x, const float* w, const float* inv, float* dx, float* dw,
-                     I rows, I dim)
-{
-    for (I r = 0; r < rows; ++r) {
-        const float *dyr = dy + r * dim, *xr = x + r * dim;
-        float* dxr = dx + r * dim;
-        float along = 0;
-#pragma omp simd reduction(+ : along)
-        for (I i = 0; i < dim; ++i)
-            along += dyr[i] * w[i] * xr[i];
-        const float scale = inv[r];
-        const float pull = along * scale * scale * scale / static_cast<float>(dim);
-#pragma omp simd
-        for (I i = 0; i < dim; ++i)
-            dxr[i] = dyr[i] * w[i] * scale - xr[i] * pull;
-        if (dw) {
-#pragma omp simd
-            for (I i = 0; i < dim; ++i)
-                dw[i] += dyr[i] * xr[i] * scale;
-        }
-    }
-}
-
-void rope(const float* x, float* y, const float* cosine, const float* sine, I rows, I heads, I headDim, float sign)
-{
-    const I half = headDim / 2;
-    for (I r = 0; r < rows; ++r) {
+    const I half = t.turned / 2;
+    for (I r = 0; r < t.rows; ++r) {
         const float *c = cosine + r * half, *s = sine + r * half;
-        for (I h = 0; h < heads; ++h) {
-            const float* a = x + (r * heads + h) * headDim;
-            float* out = y + (r * heads + h) * headDim;
+        for (I h = 0; h < t.heads; ++h) {
+            const float* a = x + r * t.rowStride + h * t.headStride;
+            float* out = y + r * t.rowStride + h * t.headStride;
 #pragma omp simd
             for (I i = 0; i < half; ++i) {
                 const float first = a[i], second = a[i + half], turn = sign * s[i];
@@ -103,35 +80,8 @@ void rope(const float* x, float* y, const float* cosine, const float* sine, I ro
     }
 }
 
-void siluGate(const float* gate, const float* up, float* h, I n)
-{
-#pragma omp simd
-    for (I i = 0; i < n; ++i)
-        h[i] = gate[i] / (1.0f + fastExp(-gate[i])) * up[i];
-}
-
-template <bool WithProduct>
-void siluGateBackwardOf(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, float* h, I n)
-{
-#pragma omp simd
-    for (I i = 0; i < n; ++i) {
-        const float g = gate[i], u = up[i];
-        const float sigmoid = 1.0f / (1.0f + fastExp(-g));
-        const float silu = g * sigmoid, d = dh[i];
-        if (WithProduct)
-            h[i] = silu * u;
-        dUp[i] = d * silu;
-        dGate[i] = d * u * (sigmoid + silu * (1.0f - sigmoid));
-    }
-}
-
-void siluGateBackward(const float* dh, const float* gate, const float* up, float* dGate, float* dUp, float* h, I n)
-{
-    if (h)
-        siluGateBackwardOf<true>(dh, gate, up, dGate, dUp, h, n);
-    else
-        siluGateBackwardOf<false>(dh, gate, up, dGate, dUp, nullptr, n);
-}
+#include "tensor/kernels/activation_kernels.inl"
+#include "tensor/kernels/norm_kernels.inl"
 
 inline float largest(const float* x, I n)
 {
@@ -210,16 +160,19 @@ void adamw(float* p, const float* g, float* m, float* v, I n, const AdamwStep& s
 }
 
 void decodeAttention(const float* q, const float* k, const float* v, float* out, float* scores, I group, I headDim,
-                     I length, I stride, float scale)
+                     I length, I stride, float scale, float softcap)
 {
     for (I g = 0; g < group; ++g) {
         const float* query = q + g * headDim;
         float* s = scores + g * length;
-        float top = -INFINITY;
-        for (I t = 0; t < length; ++t) {
+        for (I t = 0; t < length; ++t)
             s[t] = dot(query, k + t * stride, headDim) * scale;
-            top = std::max(top, s[t]);
+        if (softcap > 0) {
+#pragma omp simd
+            for (I t = 0; t < length; ++t)
+                s[t] = softcap * fastTanh(s[t] / softcap);
         }
+        const float top = largest(s, length);
         float total = 0;
 #pragma omp simd reduction(+ : total)
         for (I t = 0; t < length; ++t) {
@@ -266,11 +219,11 @@ void dropoutMask(float* mask, I begin, I n, std::uint64_t step, std::uint32_t ke
 #include "tensor/kernels/quantised_kernels.inl"
 
 extern const CpuKernels table;
-const CpuKernels table = {FETTLE_KERNEL_NAME, rmsNorm,         rmsNormBackward, rope,        siluGate,
-                          siluGateBackward,   lossRow,         nllRow,          sumOfSquares, adamw,
-                          decodeAttention,    dropoutMask,     gemm,            packPanels,  fewRows,
-                          attentionScratch,
-                          attention,          attentionBackward};
+const CpuKernels table = {FETTLE_KERNEL_NAME, norm,         normBackward,     rope,
+                          activate,           activateBackward, lossRow,      nllRow,
+                          sumOfSquares,       adamw,        decodeAttention,  dropoutMask,
+                          gemm,               packPanels,   fewRows,          fewRowsAcross,
+                          attentionScratch,   attention,    attentionBackward};
 
 } // namespace FETTLE_KERNEL_NAMESPACE
 } // namespace fettle::tensor

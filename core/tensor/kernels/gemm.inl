@@ -266,3 +266,31 @@ void fewRows(const float* x, const float* w, float* y, I m, I n, I k, I yStride)
             fewRowsOf<1, 4>(x + r * k, part, y + r * yStride + j, some, k, yStride);
     }
 }
+
+/// Four rows of w at once; a piece of them stays in the first-level cache while all rows of x pass by.
+void fewRowsAcross(const float* x, const float* w, float* y, I m, I n, I k, I xStride, I wStride, I yStride)
+{
+    for (I r = 0; r < m; ++r)
+        std::fill_n(y + r * yStride, n, 0.0f);
+    I p = 0;
+    for (; p + 4 <= k; p += 4) {
+        const float *w0 = w + p * wStride, *w1 = w0 + wStride, *w2 = w1 + wStride, *w3 = w2 + wStride;
+        for (I r = 0; r < m; ++r) {
+            const float* a = x + r * xStride + p;
+            const float a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+            float* out = y + r * yStride;
+#pragma omp simd
+            for (I j = 0; j < n; ++j)
+                out[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j];
+        }
+    }
+    for (; p < k; ++p) {
+        for (I r = 0; r < m; ++r) {
+            const float a = x[r * xStride + p];
+            float* out = y + r * yStride;
+#pragma omp simd
+            for (I j = 0; j < n; ++j)
+                out[j] += a * w[p * wStride + j];
+        }
+    }
+}
