@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/output.h"
+#include "cli/score.h"
 #include "cli/session.h"
 #include "jobs/job.h"
 
@@ -30,6 +31,7 @@ void addCommands(CLI::App& app, Session& session)
     addModel(app, session);
     addData(app, session);
     addTokens(app, session);
+    addScore(app, session);
     addTrain(app, session);
     addRuns(app, session);
     addGenerate(app, session);

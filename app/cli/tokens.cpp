@@ -19,11 +19,6 @@ struct TokensOptions
     bool special = false, parseSpecial = false;
 };
 
-struct ScoreOptions
-{
-    std::string model, file, text;
-};
-
 /// A folder as it is; otherwise the folder of a model or of a run's model in the workspace.
 Result<std::filesystem::path> tokenizerFolder(Session& session, const std::string& which)
 {
@@ -125,36 +120,6 @@ Outcome tokens(Session& session, const TokensOptions& options)
     return kDone;
 }
 
-Outcome score(Session& session, const ScoreOptions& options)
-{
-    std::string text = options.text;
-    if (!options.file.empty()) {
-        auto read = readFile(options.file, kMostBytes);
-        if (!read)
-            return read.error();
-        text = std::move(*read);
-    }
-    auto workspace = session.workspace();
-    if (!workspace)
-        return workspace.error();
-    const auto model = modelOrRun(**workspace, options.model);
-    if (!model)
-        return model.error();
-    const auto outcome = runJob(recipes::makeScoreJob(*workspace, model->model, text));
-    if (!outcome)
-        return outcome.error();
-    if (session.json) {
-        printJson(outcome->result);
-    } else if (!outcome->stopped) {
-        const auto& values = outcome->result["tokens"];
-        printLine(fmt::format("{} scored, log-probability {:.4f} altogether, {:.4f} a token.",
-                              counted(static_cast<std::int64_t>(values.size()), "token"),
-                              outcome->result.value("sum", 0.0),
-                              outcome->result.value("mean", 0.0)));
-    }
-    return outcome->exit();
-}
-
 } // namespace
 
 void addTokens(CLI::App& app, Session& session)
@@ -181,16 +146,6 @@ void addTokens(CLI::App& app, Session& session)
         ->add_option("--loss-on", options->lossOn,
                      "Which tokens of a conversation are learned: answers, all or last")
         ->capture_default_str();
-
-    const auto scoring = std::make_shared<ScoreOptions>();
-    auto* scoreCommand =
-        addCommand(app, session, "score", "Log-probability of each token of a text after the first",
-                   [&session, scoring] { return score(session, *scoring); });
-    scoreCommand->add_option("model", scoring->model, "Model or run of the workspace")->required();
-    auto* source = scoreCommand->add_option_group("source", "Exactly one of");
-    source->add_option("--file", scoring->file, "The bytes of a file as they are");
-    source->add_option("--text", scoring->text, "This text");
-    source->require_option(1);
 }
 
 } // namespace fettle::cli

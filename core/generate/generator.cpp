@@ -1,6 +1,7 @@
 #include "generate/generator.h"
 
 #include "base/text.h"
+#include "model/decoder.h"
 #include "tensor/torch_pch.h"
 
 #include <algorithm>
@@ -20,6 +21,44 @@ struct Stream
     bool done = false;
 };
 
+/// What all prompts begin with, read once.
+struct SharedStart
+{
+    model::Decoder* decoder = nullptr; ///< null: nothing is shared
+    std::size_t length = 0;
+    model::KvCache cache;
+};
+
+/// Tokens that all prompts begin with; each keeps one of its own.
+std::size_t commonLength(const std::vector<std::vector<std::int32_t>>& prompts)
+{
+    std::size_t common = prompts[0].size();
+    for (const auto& prompt : prompts) {
+        const auto limit = std::min(common, prompt.empty() ? 0 : prompt.size() - 1);
+        common = 0;
+        while (common < limit && prompt[common] == prompts[0][common])
+            ++common;
+    }
+    return common;
+}
+
+SharedStart readStart(model::LanguageModel& model, const std::vector<std::vector<std::int32_t>>& prompts)
+{
+    constexpr std::size_t kWorth = 16; ///< tokens below which a pass of their own saves nothing
+    SharedStart start;
+    auto* decoder = dynamic_cast<model::Decoder*>(&model);
+    if (!decoder || prompts.size() < 2 || !decoder->readsOn() || commonLength(prompts) < kWorth)
+        return start;
+    start.decoder = decoder;
+    start.length = commonLength(prompts);
+    model::PackedTokens tokens;
+    tokens.add(std::span(prompts[0]).first(start.length));
+    start.cache = model.makeCache(1, tokens.size());
+    const std::vector<std::int64_t> slots = {0};
+    model.prefill(tokens, start.cache, slots);
+    return start;
+}
+
 /// Writes answers in a number of slots of one cache; a slot whose answer is finished takes the next prompt.
 class Writer
 {
@@ -35,6 +74,7 @@ public:
              std::vector<Generated>& results)
     {
         m_results = &results;
+        m_shared = readStart(m_model, prompts);
         std::ranges::reverse(order);  // the next one is at the end
         std::size_t longest = 0;
         for (const auto index : order)
@@ -80,10 +120,11 @@ private:
             m_streams[slot] = Stream{order.back(), static_cast<std::int64_t>(slot), {}, 0, false};
             order.pop_back();
             slots.push_back(static_cast<std::int64_t>(slot));
-            packed.add(prompts[m_streams[slot].prompt]);
+            packed.add(std::span(prompts[m_streams[slot].prompt]).subspan(m_shared.length));
             lastRows.push_back(packed.size() - 1);
         }
-        const auto hidden = m_model.prefill(packed, m_cache, slots);
+        const auto hidden = m_shared.decoder ? m_shared.decoder->readOn(packed, m_shared.cache, {}, &m_cache, slots)
+                                             : m_model.prefill(packed, m_cache, slots);
         take(m_model.logits(hidden.index_select(0, at::tensor(lastRows, at::kLong).to(hidden.device()))), slots);
     }
 
@@ -164,6 +205,7 @@ private:
     const Settings& m_settings;
     const Listener& m_listener;
     Rng m_rng;
+    SharedStart m_shared;
     model::KvCache m_cache;
     std::vector<Stream> m_streams;  ///< of each slot
     std::vector<Generated>* m_results = nullptr;

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include "model/import/rotary.h"
+#include "tensor/attention_behind.h"
 #include "tensor/torch_pch.h"
 
 #include <array>
@@ -21,6 +22,7 @@ struct Decoder::Pass
     KvCache* cache = nullptr;
     std::span<const std::int64_t> slots;
     bool decoding = false;
+    const KvCache* earlier = nullptr; // its slot 0 stands before every document
 };
 
 /// q [T, heads, headDim], k and v [T, kvHeads, headDim].
@@ -121,28 +123,33 @@ Tensor Decoder::attention(const Block& block, std::size_t number, const Tensor& 
     turn(heads, layer, pass);
     const tensor::AttentionShape shape{config.scaleOfLayer(static_cast<std::int64_t>(number)),
                                        layer.window, config.attentionSoftcap};
-    Tensor mixed; // [T, heads, headDim]
-    if (pass.cache) {
-        auto& keys = pass.cache->keys[number];
-        auto& values = pass.cache->values[number];
-        for (std::size_t d = 0; d < pass.slots.size(); ++d) {
-            const auto begin = pass.decoding ? static_cast<std::int64_t>(d) : pass.offsets[d];
-            const auto length = pass.decoding ? 1 : pass.offsets[d + 1] - begin;
-            const auto filled =
-                pass.decoding ? pass.cache->lengths[static_cast<std::size_t>(pass.slots[d])] : 0;
-            keys[pass.slots[d]].narrow(0, filled, length).copy_(heads.k.narrow(0, begin, length));
-            values[pass.slots[d]].narrow(0, filled, length).copy_(heads.v.narrow(0, begin, length));
-        }
-        if (pass.decoding) {
-            std::vector<std::int64_t> lengths;
-            for (const auto slot : pass.slots)
-                lengths.push_back(pass.cache->lengths[static_cast<std::size_t>(slot)] + 1);
-            mixed = tensor::cachedAttention(heads.q.contiguous(), keys, values, pass.slots, lengths,
-                                            shape);
-        }
+    const auto before = pass.earlier ? pass.earlier->lengths[0] : 0;
+    for (std::size_t d = 0; pass.cache && d < pass.slots.size(); ++d) {
+        const auto begin = pass.decoding ? static_cast<std::int64_t>(d) : pass.offsets[d];
+        const auto length = pass.decoding ? 1 : pass.offsets[d + 1] - begin;
+        const auto slot = pass.slots[d];
+        const auto filled =
+            pass.decoding ? pass.cache->lengths[static_cast<std::size_t>(slot)] : before;
+        const auto put = [&](Tensor& cache, const Tensor& rows) {
+            cache[slot].narrow(0, filled, length).copy_(rows.narrow(0, begin, length));
+        };
+        put(pass.cache->keys[number], heads.k);
+        put(pass.cache->values[number], heads.v);
     }
-    if (!mixed.defined())
+    Tensor mixed; // [T, heads, headDim]
+    if (pass.decoding) {
+        std::vector<std::int64_t> lengths;
+        for (const auto slot : pass.slots)
+            lengths.push_back(pass.cache->lengths[static_cast<std::size_t>(slot)] + 1);
+        mixed = tensor::cachedAttention(heads.q.contiguous(), pass.cache->keys[number],
+                                        pass.cache->values[number], pass.slots, lengths, shape);
+    } else if (pass.earlier) {
+        mixed = tensor::attentionBehind(pass.earlier->keys[number][0].narrow(0, 0, before),
+                                        pass.earlier->values[number][0].narrow(0, 0, before),
+                                        heads.q, heads.k, heads.v, pass.offsets, shape);
+    } else {
         mixed = tensor::packedAttention(heads.q, heads.k, heads.v, pass.offsets, shape);
+    }
     return block.o.forward(mixed.reshape({count, config.heads * config.headDim}), pass.context);
 }
 
@@ -242,27 +249,57 @@ Tensor Decoder::hidden(const PackedTokens& tokens, const PassContext& context)
     return run(tokens.ids, tokens.positions, pass);
 }
 
+Tensor Decoder::read(const Reading& reading)
+{
+    const at::NoGradGuard noGrad;
+    const auto& tokens = reading.tokens;
+    Pass pass;
+    pass.context.wanted = reading.wanted;
+    pass.offsets = tokens.offsets;
+    pass.cache = reading.into;
+    pass.slots = reading.slots;
+    pass.earlier = reading.earlier;
+    for (const auto position : tokens.positions)
+        pass.positions.push_back(position + reading.before());
+    Tensor h;
+    if (const auto input = embed(tokens.ids, pass.positions); m_fused.takes(input, pass.context)) {
+        makeTurns(pass);
+        h = normed(config, finalNorm, m_fused.read(input, reading, pass.turns));
+    } else {
+        h = run(tokens.ids, std::vector(pass.positions), pass);
+    }
+    for (std::size_t d = 0; d < reading.slots.size(); ++d)
+        reading.into->lengths[static_cast<std::size_t>(reading.slots[d])] =
+            reading.before() + tokens.offsets[d + 1] - tokens.offsets[d];
+    return h;
+}
+
 Tensor Decoder::prefill(const PackedTokens& tokens, KvCache& cache,
                         std::span<const std::int64_t> slots)
 {
-    const at::NoGradGuard noGrad;
-    Pass pass;
-    pass.offsets = tokens.offsets;
-    pass.cache = &cache;
-    pass.slots = slots;
-    Tensor h;
-    if (const auto input = embed(tokens.ids, tokens.positions);
-        m_fused.takes(input, pass.context)) {
-        pass.positions = tokens.positions;
-        makeTurns(pass);
-        h = normed(config, finalNorm, m_fused.prefill(input, tokens, pass.turns, cache, slots));
-    } else {
-        h = run(tokens.ids, tokens.positions, pass);
+    return read({tokens, &cache, slots});
+}
+
+bool Decoder::readsOn() const
+{
+    return config.rope.type != "dynamic" && config.rope.type != "longrope";
+}
+
+Tensor Decoder::readOn(const PackedTokens& tokens, const KvCache& earlier,
+                       std::span<const std::int64_t> wanted, KvCache* into,
+                       std::span<const std::int64_t> slots)
+{
+    const auto before = earlier.lengths[0];
+    for (std::size_t layer = 0; layer < earlier.keys.size(); ++layer) {
+        for (const auto slot : slots) {
+            const auto copy = [&](Tensor& to, const Tensor& from) {
+                to[slot].narrow(0, 0, before).copy_(from[0].narrow(0, 0, before));
+            };
+            copy(into->keys[layer], earlier.keys[layer]);
+            copy(into->values[layer], earlier.values[layer]);
+        }
     }
-    for (std::size_t d = 0; d < slots.size(); ++d)
-        cache.lengths[static_cast<std::size_t>(slots[d])] =
-            tokens.offsets[d + 1] - tokens.offsets[d];
-    return h;
+    return read({tokens, into, slots, &earlier, wanted});
 }
 
 Tensor Decoder::decode(std::span<const std::int64_t> ids, KvCache& cache,

@@ -19,6 +19,15 @@ public:
     at::Tensor decode(std::span<const std::int64_t> ids, KvCache& cache,
                       std::span<const std::int64_t> slots) override;
     KvCache makeCache(std::int64_t slots, std::int64_t maxLength) const override;
+    /// Whether documents can go on behind tokens that were read before: not where angles depend on
+    /// the length of a text.
+    bool readsOn() const;
+    /// Documents that go on behind what slot 0 of `earlier` holds, each as if it stood there alone. ->
+    /// states after the last norm of all tokens, or of `wanted`. Where `into` is given, slots[d] of it
+    /// then holds the earlier tokens and document d. No gradient.
+    at::Tensor readOn(const PackedTokens& tokens, const KvCache& earlier,
+                      std::span<const std::int64_t> wanted = {}, KvCache* into = nullptr,
+                      std::span<const std::int64_t> slots = {});
     std::vector<LinearSite*> sites() override;
     std::vector<NamedTensor> parameters() override;
 
@@ -28,6 +37,7 @@ private:
     using Turns = FusedDecoder::Turns;
     at::Tensor embed(const std::vector<std::int64_t>& ids,
                      const std::vector<std::int64_t>& positions) const;
+    at::Tensor read(const Reading& reading);
     at::Tensor run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& positions,
                    Pass& pass);
     /// Angles that the layers ask for, into the pass.

@@ -135,15 +135,64 @@ void Stack::intoAttention(const Request& request, std::size_t number, Kept& kept
     turnHeads(shape, layer, heads, first, rows, 1);
 }
 
+namespace {
+
+Index inPanels(Index count) { return (count + tensor::kPanel - 1) / tensor::kPanel * tensor::kPanel; }
+
+/// Floats of one head's earlier keys in panels.
+Index earlierFloats(const Request& request)
+{
+    return inPanels(request.earlier.length) * request.shape.headDim;
+}
+
+/// Of its keys and values.
+Index earlierRoom(const Request& request)
+{
+    return earlierFloats(request) + inPanels(request.shape.headDim) * request.earlier.length;
+}
+
+} // namespace
+
+/// Packs the earlier keys and values of a layer.
+void Stack::packEarlier(const Request& request, std::size_t number, TaskList& tasks)
+{
+    const auto& shape = request.shape;
+    const auto length = request.earlier.length;
+    if (length == 0)
+        return;
+    m_earlier[number % 2].reserve(shape.kvHeads * earlierRoom(request));
+    for (Index head = 0; head < shape.kvHeads; ++head) {
+        const auto at = head * shape.headDim, stride = shape.keys();
+        float* to = m_earlier[number % 2].data() + head * earlierRoom(request);
+        tasks.push_back([&request, number, at, stride, length, to] {
+            const auto dim = request.shape.headDim;
+            cpuKernels().packPanels(request.earlier.keys[number] + at, 1, stride, dim, length, 1,
+                                    to, dim * tensor::kPanel);
+            cpuKernels().packPanels(request.earlier.values[number] + at, stride, 1, length, dim, 1,
+                                    to + earlierFloats(request), length * tensor::kPanel);
+        });
+    }
+}
+
+tensor::EarlierKeys Stack::earlierKeys(const Request& request, std::size_t number, Index head) const
+{
+    if (request.earlier.length == 0)
+        return {};
+    const float* keys = m_earlier[number % 2].data() + head * earlierRoom(request);
+    return {keys, keys + earlierFloats(request), request.earlier.length};
+}
+
 void Stack::attentionTasks(const Request& request, std::size_t number, Kept& kept,
                            TaskList& tasks) const
 {
     for (std::size_t d = 0; d + 1 < request.offsets.size(); ++d) {
         for (Index head = 0; head < request.shape.kvHeads; ++head) {
-            tasks.push_back([task = attentionHead(request, request.layers[number], kept, d, head)] {
+            tasks.push_back([task = attentionHead(request, request.layers[number], kept, d, head),
+                             before = earlierKeys(request, number, head)] {
                 Scratch scratch;
-                cpuKernels().attention(task, {},
-                                       scratch.take(cpuKernels().attentionScratch(task, 0)));
+                cpuKernels().attention(
+                    task, before,
+                    scratch.take(cpuKernels().attentionScratch(task, before.length)));
             });
         }
     }
@@ -195,6 +244,7 @@ void Stack::forward(const Request& request, Tape& tape, float* output)
     const auto last = request.layers.size() - 1;
     TaskList tasks;
     packForward(request.layers[0], Q, V, tasks);
+    packEarlier(request, 0, tasks);
     runTasks(tasks);
     overRows(tokens,
              [&](Index first, Index rows) { intoAttention(request, 0, tape[0], first, rows); });
@@ -205,8 +255,10 @@ void Stack::forward(const Request& request, Tape& tape, float* output)
         tasks.clear();
         attentionTasks(request, number, kept, tasks);
         packForward(request.layers[number], O, Down, tasks);
-        if (number < last)
+        if (number < last) {
             packForward(request.layers[number + 1], Q, V, tasks);
+            packEarlier(request, number + 1, tasks);
+        }
         runTasks(tasks);
         if (kept.compact()) {
             gather(kept.x, request.wanted, shape.hidden, const_cast<float*>(kept.residual));

@@ -267,20 +267,26 @@ void drawFor(fused::Request& request, const PassContext& context)
 
 } // namespace
 
-Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
-                             const std::array<Turns, 2>& turns, KvCache& cache,
-                             std::span<const std::int64_t> slots)
+Tensor FusedDecoder::read(const Tensor& input, const Reading& reading,
+                          const std::array<Turns, 2>& turns)
 {
     const auto own = input.contiguous();
     auto request = requestOf(m_decoder, own, turns);
-    request.offsets = tokens.offsets;
     const auto& shape = request.shape;
+    const auto& offsets = request.offsets = reading.tokens.offsets;
+    request.wanted.assign(reading.wanted.begin(), reading.wanted.end());
+    for (std::size_t layer = 0; reading.earlier && layer < request.layers.size(); ++layer) {
+        request.earlier.keys.push_back(reading.earlier->keys[layer].const_data_ptr<float>());
+        request.earlier.values.push_back(reading.earlier->values[layer].const_data_ptr<float>());
+    }
+    request.earlier.length = reading.before();
     request.seen = [&](std::size_t layer, const fused::Heads& heads) {
-        for (std::size_t d = 0; d < slots.size(); ++d) {
-            const auto first = slots[d] * cache.maxLength() - tokens.offsets[d];
-            for (auto t = tokens.offsets[d]; t < tokens.offsets[d + 1]; ++t) {
+        for (std::size_t d = 0; d < reading.slots.size(); ++d) {
+            auto& cache = *reading.into;
+            const auto start = reading.slots[d] * cache.maxLength() + reading.before();
+            for (auto t = offsets[d]; t < offsets[d + 1]; ++t) {
                 const auto token = fused::headsFrom(shape, heads, t);
-                const auto to = (first + t) * shape.keys();
+                const auto to = (start + t - offsets[d]) * shape.keys();
                 shape.copyKeys(token.k, cache.keys[layer].data_ptr<float>() + to);
                 shape.copyKeys(token.v, cache.values[layer].data_ptr<float>() + to);
             }
@@ -288,7 +294,7 @@ Tensor FusedDecoder::prefill(const Tensor& input, const PackedTokens& tokens,
     };
     auto tape = m_state->take();
     tape->layOut(request, /*keep=*/false);
-    const Tensor output = at::empty_like(own);
+    const Tensor output = at::empty({request.outputs(), shape.hidden}, own.options());
     m_state->stack.forward(request, *tape, output.data_ptr<float>());
     m_state->giveBack(std::move(tape));
     return output;

@@ -49,6 +49,8 @@ private:
     void join(const Request& request, std::size_t number, std::size_t part, Place behind,
               const float* x, const float* residual, float* y, Kept& kept, Index first,
               Index rows) const;
+    void packEarlier(const Request& request, std::size_t layer, TaskList& tasks);
+    tensor::EarlierKeys earlierKeys(const Request& request, std::size_t layer, Index head) const;
     void attentionTasks(const Request& request, std::size_t layer, Kept& kept,
                         TaskList& tasks) const;
     void attentionGradientTasks(const Request& request, std::size_t layer, Kept& kept,
@@ -81,6 +83,9 @@ private:
     Heads headGradients(const Request& request, std::size_t layer);
 
     std::array<LinearWork, kParts> m_work;
+    /// Earlier keys and values of each head in panels; two: one layer's are packed while another's
+    /// are read.
+    std::array<AlignedBuffer, 2> m_earlier;
     // Of the backward pass.
     AlignedBuffer m_dOut, m_dMiddle, m_dAttended; ///< [T, hidden], [T, hidden], [T, queries]
     AlignedBuffer m_rowsMiddle, m_rowsAttended;   ///< of the wanted rows alone

@@ -79,6 +79,13 @@ struct Shape
     void copyKeys(const float* from, float* to) const;
 };
 
+/// Tokens that stand before every document of a pass: per layer [length, kvHeads, headDim].
+struct Earlier
+{
+    std::vector<const float*> keys, values;
+    Index length = 0;
+};
+
 /// What one pass works on.
 struct Request
 {
@@ -88,6 +95,7 @@ struct Request
     std::vector<Index> offsets = {0}; ///< of the documents
     std::vector<Index> wanted;        ///< rows whose last states are asked for; empty: all
     std::vector<Index> places, wantedPlaces; ///< of all rows and of the wanted ones, where masks are drawn
+    Earlier earlier;                  ///< of a pass without a gradient
     Masks masks;
     /// Called when the keys and values of a layer are there; may be empty.
     std::function<void(std::size_t layer, const Heads& heads)> seen;
