@@ -22,6 +22,7 @@ a.add_argument("--cli", required=True)
 a.add_argument("--model", nargs="+", required=True, help="Hugging Face folders or GGUF files")
 a.add_argument("--steps", type=int, default=6)
 a.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+a.add_argument("--micro", nargs="+", type=int, default=[512, 1024, 2048], help="word pieces at once")
 a.add_argument("--to")
 args = a.parse_args()
 
@@ -34,7 +35,7 @@ def cli(workspace, *words):
 
 
 def dataset(workspace, name):
-    """Rows of the sample texts; `long` ones are several descriptions in a row."""
+    """Rows of the sample texts; `long` ones are four descriptions in a row."""
     rows = [json.loads(line) for line in (SAMPLES / "package-summaries.jsonl").open()]
     path = workspace / f"{name}.jsonl"
     with path.open("w") as out:
@@ -53,7 +54,7 @@ for model in args.model:
         for length in ("short", "long"):
             dataset(workspace, length)
             for method in args.methods:
-                for micro in (512, 1024, 2048):
+                for micro in args.micro:
                     settings = [*METHODS[method], f"training.microBatchTokens={micro}", f"training.maxSteps={args.steps}",
                                 "checks.prompts=1", "checks.answerLength=8"]
                     cli(workspace, "train", "--model", "model", "--data", length, *[w for s in settings for w in ("--set", s)])
