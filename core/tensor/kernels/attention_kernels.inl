@@ -167,3 +167,29 @@ void attentionBackward(const AttentionHead& t, const AttentionGradients& g, floa
         }
     }
 }
+
+void decodeAttention(const float* q, const float* k, const float* v, float* out, float* scores, I group, I headDim,
+                     I length, I stride, float scale, float softcap)
+{
+    fewRowsApart(q, k, scores, group, length, headDim, stride, length);
+    for (I g = 0; g < group; ++g) {
+        float* s = scores + g * length;
+        if (softcap > 0) {
+#pragma omp simd
+            for (I t = 0; t < length; ++t)
+                s[t] = softcap * fastTanh(s[t] * scale / softcap);
+        }
+        const float factor = softcap > 0 ? 1.0f : scale, top = largest(s, length) * factor;
+        float total = 0;
+#pragma omp simd reduction(+ : total)
+        for (I t = 0; t < length; ++t) {
+            s[t] = fastExp(s[t] * factor - top);
+            total += s[t];
+        }
+        const float norm = 1.0f / total;
+#pragma omp simd
+        for (I t = 0; t < length; ++t)
+            s[t] *= norm;
+    }
+    fewRowsAcross(scores, v, out, group, headDim, length, length, stride, headDim);
+}

@@ -159,39 +159,6 @@ void adamw(float* p, const float* g, float* m, float* v, I n, const AdamwStep& s
     }
 }
 
-void decodeAttention(const float* q, const float* k, const float* v, float* out, float* scores, I group, I headDim,
-                     I length, I stride, float scale, float softcap)
-{
-    for (I g = 0; g < group; ++g) {
-        const float* query = q + g * headDim;
-        float* s = scores + g * length;
-        for (I t = 0; t < length; ++t)
-            s[t] = dot(query, k + t * stride, headDim) * scale;
-        if (softcap > 0) {
-#pragma omp simd
-            for (I t = 0; t < length; ++t)
-                s[t] = softcap * fastTanh(s[t] / softcap);
-        }
-        const float top = largest(s, length);
-        float total = 0;
-#pragma omp simd reduction(+ : total)
-        for (I t = 0; t < length; ++t) {
-            s[t] = fastExp(s[t] - top);
-            total += s[t];
-        }
-        float* o = out + g * headDim;
-        std::memset(o, 0, sizeof(float) * static_cast<std::size_t>(headDim));
-        const float norm = 1.0f / total;
-        for (I t = 0; t < length; ++t) {
-            const float weight = s[t] * norm;
-            const float* row = v + t * stride;
-#pragma omp simd
-            for (I i = 0; i < headDim; ++i)
-                o[i] += weight * row[i];
-        }
-    }
-}
-
 void dropoutMask(float* mask, I begin, I n, std::uint64_t step, std::uint32_t key0, std::uint32_t key1,
                  std::uint32_t threshold, float keepScale)
 {

@@ -212,13 +212,13 @@ __attribute__((noinline)) float tailDot(const float* x, const float* w, I n, flo
 
 /// `Wide` rows of w at once against `Rows` rows of x; the tail of k is summed one by one.
 template <int Rows, int Wide>
-void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
+void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I wStride, I yStride)
 {
     for (I j = 0; j < n; j += Wide) {
         const int some = static_cast<int>(std::min<I>(Wide, n - j));
         const float* row[Wide];
         for (int c = 0; c < Wide; ++c)
-            row[c] = w + (j + std::min(c, some - 1)) * k;
+            row[c] = w + (j + std::min(c, some - 1)) * wStride;
         Vec sums[Rows][Wide];
         for (int r = 0; r < Rows; ++r) {
             for (int c = 0; c < Wide; ++c)
@@ -229,7 +229,7 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
             Vec right[Wide];
             for (int c = 0; c < Wide; ++c) {
                 right[c] = loadVec(row[c] + p);
-                __builtin_prefetch(row[c] + Wide * k + p); // the rows that come next
+                __builtin_prefetch(row[c] + Wide * wStride + p); // the rows that come next
             }
             for (int r = 0; r < Rows; ++r) {
                 const Vec left = loadVec(x + r * k + p);
@@ -246,25 +246,31 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I yStride)
     }
 }
 
-void fewRows(const float* x, const float* w, float* y, I m, I n, I k, I yStride)
+/// Rows of w lie wStride apart.
+void fewRowsApart(const float* x, const float* w, float* y, I m, I n, I k, I wStride, I yStride)
 {
     if (m == 1)
-        return fewRowsOf<1, 4>(x, w, y, n, k, yStride);
+        return fewRowsOf<1, 4>(x, w, y, n, k, wStride, yStride);
     // Pieces of w stay in the first-level cache while all rows of x pass by.
     const I piece = std::max<I>(12, 4096 / k / 12 * 12);
     for (I j = 0; j < n; j += piece) {
         const I some = std::min(piece, n - j);
-        const float* part = w + j * k;
+        const float* part = w + j * wStride;
         I r = 0;
         for (; kLanes == 16 && r + 8 <= m; r += 8)
-            fewRowsOf<8, 3>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<8, 3>(x + r * k, part, y + r * yStride + j, some, k, wStride, yStride);
         for (; r + 4 <= m; r += 4)
-            fewRowsOf<4, 3>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<4, 3>(x + r * k, part, y + r * yStride + j, some, k, wStride, yStride);
         for (; r + 2 <= m; r += 2)
-            fewRowsOf<2, 4>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<2, 4>(x + r * k, part, y + r * yStride + j, some, k, wStride, yStride);
         if (r < m)
-            fewRowsOf<1, 4>(x + r * k, part, y + r * yStride + j, some, k, yStride);
+            fewRowsOf<1, 4>(x + r * k, part, y + r * yStride + j, some, k, wStride, yStride);
     }
+}
+
+void fewRows(const float* x, const float* w, float* y, I m, I n, I k, I yStride)
+{
+    fewRowsApart(x, w, y, m, n, k, k, yStride);
 }
 
 /// Four rows of w at once; a piece of them stays in the first-level cache while all rows of x pass by.
