@@ -10,6 +10,8 @@
 #include <QAccessible>
 #include <QComboBox>
 #include <QDialog>
+#include <QComboBox>
+#include <QDialog>
 #include <QDoubleSpinBox>
 #include <QDropEvent>
 #include <QLabel>
