@@ -10,8 +10,6 @@
 #include <QAccessible>
 #include <QComboBox>
 #include <QDialog>
-#include <QComboBox>
-#include <QDialog>
 #include <QDoubleSpinBox>
 #include <QDropEvent>
 #include <QLabel>
@@ -222,7 +220,7 @@ void TestFirstModel::pauseStopAndContinue()
     QVERIFY(click(w, "runsBackButton"));
     auto* dialog = w->findChild<QDialog*>("goBackDialog");
     QVERIFY(dialog && dialog->isVisible());
-    auto* from = dialog->findChild<QComboBox*>("goBackFromCombo");
+    auto* from = dialog->findChild<::QComboBox*>("goBackFromCombo");
     QVERIFY(from && from->count() > 1);
     from->setCurrentIndex(from->count() - 1);
     const auto earlier = from->currentData().toLongLong();
