@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <sstream>
 
 namespace fettle::cli {
 

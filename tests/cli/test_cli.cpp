@@ -24,6 +24,7 @@ private Q_SLOTS:
     void tokensOfABareFolder();
     void tokensOfAConversation();
     void scoreAddsUp();
+    void answersAreScored();
     void recipesAreExplained();
     void callsAndToolsGoOutWhole();
     void fullOutputIsNoticed();
@@ -263,6 +264,46 @@ void TestCli::scoreAddsUp()
     const auto ids =
         m_cli.run({"tokens", "tiny", "--text", "the quick brown fox", "--json"}).json()["ids"];
     QCOMPARE(json["tokens"].size(), ids.size() - 1);
+}
+
+void TestCli::answersAreScored()
+{
+    const auto scored = [this](const QString& answers) {
+        return m_cli
+            .run({"score", "tiny", "--question", "the quick brown fox?", "--candidates",
+                  m_cli.write("answers.txt", answers.toUtf8()), "--json"})
+            .json();
+    };
+    const auto together = scored("a fox\nthe dog\r\n\na lazy brown dog jumps\n");
+    QVERIFY(together.is_object());
+    const auto& candidates = together["candidates"];
+    QCOMPARE(candidates.size(), std::size_t{3});
+    QCOMPARE(candidates[1]["text"].get<std::string>(), std::string("the dog"));
+    double shares = 0;
+    std::set<int> ranks;
+    for (const auto& each : candidates) {
+        double sum = 0;
+        for (const auto& value : each["logProbabilities"])
+            sum += value.get<double>();
+        const double all = each["logProbability"].get<double>(), mean = each["mean"].get<double>();
+        QVERIFY(std::abs(sum - all) < 1e-9);
+        QVERIFY(std::abs(mean * each["tokens"].get<double>() - all) < 1e-9);
+        shares += each["share"].get<double>();
+        ranks.insert(each["rank"].get<int>());
+        const auto alone =
+            scored(QString::fromStdString(each["text"].get<std::string>()))["candidates"][0];
+        QVERIFY(std::abs(alone["logProbability"].get<double>() - all) < 1e-4);
+    }
+    QVERIFY(std::abs(shares - 1) < 1e-9);
+    QCOMPARE(ranks, (std::set<int>{1, 2, 3}));
+    const auto bad = [this](const QStringList& arguments) {
+        return problemWith(m_cli.run(QStringList{"score", "tiny"} + arguments), 2, {"--candidates"});
+    };
+    QVERIFY2(bad({"--question", "a"}).isEmpty(), qPrintable(bad({"--question", "a"})));
+    const auto empty = m_cli.run({"score", "tiny", "--question", "a", "--candidates",
+                                  m_cli.write("none.txt", "\n\n")});
+    QVERIFY2(problemWith(empty, 2, {"none.txt", "one answer a line"}).isEmpty(),
+             empty.words().constData());
 }
 
 void TestCli::recipesAreExplained()

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "model/block.h"
-#include "model/fused/tape.h"
+#include "model/fused/layer.h"
 
 namespace fettle::model::fused {
 
