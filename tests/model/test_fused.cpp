@@ -119,6 +119,33 @@ private Q_SLOTS:
         }
     }
 
+    /// Without a gradient the layers share their memory; the last one has fewer rows.
+    void lastLayerLeavesTheOthersAlone()
+    {
+        const at::NoGradGuard noGrad;
+        auto decoder = decoderOf(kCases[0]);
+        ParamValues values(recipes::trainingSettings());
+        values.set("lora.rank", 4).value();
+        const auto attached =
+            methods::makeMethod("lora").value()->attach(*decoder, values, Rng(1, "x")).value();
+        for (const auto& each : attached->trainable())
+            each.value.copy_(at::arange(each.value.numel()).sin().mul(0.1).view_as(each.value));
+        model::PackedTokens tokens;
+        std::vector<std::int64_t> rows;
+        for (int d = 0; d < 12; ++d) {
+            std::vector<std::int32_t> ids;
+            for (int t = 0; t < 50 + d; ++t)
+                ids.push_back((d * 31 + t * 7) % 90);
+            tokens.add(ids);
+            rows.push_back(tokens.size() - 2);
+        }
+        model::PassContext some;
+        some.wanted = rows;
+        const auto all = decoder->hidden(tokens).index_select(0, at::tensor(rows));
+        for (int again = 0; again < 50; ++again)
+            QVERIFY((decoder->hidden(tokens, some) - all).abs().max().item<double>() < 1e-5);
+    }
+
     void kernelsMultiply_data()
     {
         QTest::addColumn<QString>("variant");

@@ -49,6 +49,9 @@ Json configOf(const std::string& family)
     return config;
 }
 
+/// Of the narrowest matrix.
+std::int64_t largestRank(const std::string& family) { return family == "phi3_longrope" ? 16 : 18; }
+
 } // namespace
 
 /// Every family's blocks as one hand-written pass against the readable operations.
@@ -66,10 +69,12 @@ private Q_SLOTS:
     void equalsTheReadablePath()
     {
         QFETCH(std::string, family);
-        for (const auto& way : kWays)
+        for (auto way : kWays) {
+            way.rank = std::min(way.rank, largestRank(family));
             QCOMPARE(std::string(way.name) + differenceOf(outcomeOf(way, decoder(family), false),
                                                           outcomeOf(way, decoder(family), true)),
                      std::string(way.name));
+        }
     }
 
     void isTheSameForAnyNumberOfThreads_data() { families(); }
@@ -77,10 +82,12 @@ private Q_SLOTS:
     {
         QFETCH(std::string, family);
         const auto before = at::get_num_threads();
+        auto way = kWays[3];
+        way.rank = std::min(way.rank, largestRank(family));
         at::set_num_threads(1);
-        const auto one = outcomeOf(kWays[3], decoder(family), false);
+        const auto one = outcomeOf(way, decoder(family), false);
         at::set_num_threads(3);
-        const auto three = outcomeOf(kWays[3], decoder(family), false);
+        const auto three = outcomeOf(way, decoder(family), false);
         at::set_num_threads(before);
         QCOMPARE(one.loss, three.loss);
         for (std::size_t i = 0; i < one.gradients.size(); ++i)

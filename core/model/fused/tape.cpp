@@ -42,6 +42,8 @@ struct Piece
 };
 
 /// Everything that one layer keeps. `residual` and `attended`: see Kept, where the rows are fewer.
+/// `rows`: those behind the attention that there is room for. Layers that share their memory have room
+/// for the same number, so that nothing lies where the layer before it is still read.
 struct LayerPieces
 {
     float *input = nullptr, *residual = nullptr, *attended = nullptr, *raw = nullptr,
@@ -49,10 +51,10 @@ struct LayerPieces
     std::vector<Piece> pieces;
 
     LayerPieces(const Request& request, const Layer& layer, Kept& kept, Index low, bool keepsInput,
-                bool compact)
+                bool compact, Index rows)
     {
         const auto& shape = request.shape;
-        const auto tokens = request.tokens(), rows = kept.rows;
+        const auto tokens = request.tokens();
         const bool norms = layer.norm[OnQueries].exists();
         const auto apart = [&](Place behind) {
             return request.addsPlainly(layer, behind) ? 0 : rows * shape.hidden;
@@ -65,12 +67,14 @@ struct LayerPieces
                   {&kept.middle, shape.parallel ? 0 : rows * shape.hidden},
                   {&mlp, rows * shape.intermediate * (shape.gated ? 2 : 1)},
                   {&kept.out[O], apart(AfterAttention)},
-                  {&kept.out[Down], apart(AfterMlp)},
-                  {&residual, compact ? rows * shape.hidden : 0},
-                  {&attended, compact ? rows * shape.queries() : 0}};
+                  {&kept.out[Down], apart(AfterMlp)}};
         for (std::size_t part = 0; part < kParts; ++part) {
             if (layer.has(part))
                 pieces.push_back({&kept.low[part], (part <= V ? tokens : rows) * low});
+        }
+        if (compact) {
+            pieces.push_back({&residual, kept.rows * shape.hidden});
+            pieces.push_back({&attended, kept.rows * shape.queries()});
         }
     }
 
@@ -133,7 +137,8 @@ void Tape::layOut(const Request& request, bool keep)
         kept.rows = compact ? request.outputs() : tokens;
         const auto& pieces =
             all.emplace_back(request, request.layers[number], kept, panels * tensor::kPanel,
-                             /*keepsInput=*/!keep || number > 0, compact);
+                             /*keepsInput=*/!keep || number > 0, compact,
+                             keep ? kept.rows : std::max(tokens, request.outputs()));
         largest = std::max(largest, pieces.total());
     }
     for (std::size_t number = 0; number < m_kept.size(); ++number) {
