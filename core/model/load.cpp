@@ -1,6 +1,7 @@
 #include "model/load.h"
 
 #include "base/text.h"
+#include "model/import/weight_bytes.h"
 #include "tensor/quantised_ops.h"
 #include "tensor/torch_files.h"
 #include "tensor/torch_pch.h"
@@ -335,21 +336,6 @@ Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files
     if (files.config().kind == ModelKind::EncoderDecoder)
         return widened(loadEncoderDecoder(files, device, dtype, weights));
     return widened(loadDecoder(files, device, dtype, weights));
-}
-
-std::uint64_t weightBytes(const ModelConfig& config, WeightKind weights)
-{
-    std::uint64_t bytes = 0;
-    for (const auto& weight : expectedWeights(config)) {
-        const auto path = weight.name.substr(0, weight.name.rfind('.'));
-        const bool table = path == config.names.embedding || path == config.names.head;
-        const bool packed = weight.shape.size() == 2 && (weight.site || (table && weights == WeightKind::Int8));
-        const bool turned = weight.site && config.transposedWeights; // rows are outputs when packed
-        const auto rows = weight.shape[turned ? 1 : 0];
-        const auto columns = weight.shape.size() < 2 ? 1 : weight.shape[turned ? 0 : 1];
-        bytes += tensor::weightBytes(packed ? weights : WeightKind::Float32, rows, columns);
-    }
-    return bytes;
 }
 
 } // namespace fettle::model

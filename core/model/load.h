@@ -30,7 +30,4 @@ Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files
                                                          c10::Device device, at::ScalarType dtype,
                                                          tensor::WeightKind weights = {});
 
-/// Bytes of all weights of a model; what is not packed in float32.
-std::uint64_t weightBytes(const ModelConfig& config, tensor::WeightKind weights);
-
 } // namespace fettle::model

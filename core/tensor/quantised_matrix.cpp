@@ -16,9 +16,6 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr std::pair<WeightKind, std::string_view> kNames[] = {
-    {WeightKind::Float32, "float32"}, {WeightKind::Int8, "int8"}, {WeightKind::Nf4, "nf4"}};
-
 Index over(Index count, Index unit) { return (count + unit - 1) / unit; }
 
 AlignedBuffer bytesBuffer(Index bytes) { return AlignedBuffer(over(bytes, sizeof(float))); }
@@ -47,35 +44,6 @@ void encodeRow(const float* row, Index columns, std::int8_t* codes, float* scale
 }
 
 } // namespace
-
-std::string_view nameOf(WeightKind kind)
-{
-    return std::ranges::find(kNames, kind, &std::pair<WeightKind, std::string_view>::first)->second;
-}
-
-std::optional<WeightKind> weightKindFrom(std::string_view name)
-{
-    for (const auto& [kind, known] : kNames) {
-        if (known == name)
-            return kind;
-    }
-    return std::nullopt;
-}
-
-std::uint64_t weightBytes(WeightKind kind, Index rows, Index columns)
-{
-    const auto blocks = over(rows * columns, kFourBitBlock);
-    switch (kind) {
-    case WeightKind::Int8:
-        return static_cast<std::uint64_t>(rows * (columns + 4 * over(columns, kCodeBlock)));
-    case WeightKind::Nf4:
-        return static_cast<std::uint64_t>(over(rows * columns, 2) + blocks +
-                                          4 * over(blocks, kNestedBlock) + 4);
-    case WeightKind::Float32:
-        break;
-    }
-    return static_cast<std::uint64_t>(rows * columns) * sizeof(float);
-}
 
 void QuantisedMatrix::fewRows(const float* x, Index m, Index first, Index count, float* y,
                               Index yStride) const

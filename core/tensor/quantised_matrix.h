@@ -1,26 +1,11 @@
 #pragma once
 
 #include "tensor/aligned_buffer.h"
+#include "tensor/files/weight_kind.h"
 
 #include <memory>
-#include <optional>
-#include <string_view>
 
 namespace fettle::tensor {
-
-/// How the numbers of frozen weights are held.
-enum class WeightKind
-{
-    Float32,
-    Int8, ///< 8-bit codes with a scale for each 64 values of a row
-    Nf4   ///< 4-bit codes as of bitsandbytes, with double quantisation
-};
-
-/// "float32", "int8" or "nf4".
-std::string_view nameOf(WeightKind kind);
-std::optional<WeightKind> weightKindFrom(std::string_view name);
-/// Bytes of a matrix [rows, columns] that is held so.
-std::uint64_t weightBytes(WeightKind kind, std::int64_t rows, std::int64_t columns);
 
 /// A frozen matrix [rows, columns] in few bits. Everything is computed in float32 from the decoded
 /// values; nothing else is rounded. May be used by several threads at once.

@@ -9,3 +9,4 @@ add_fettle_test(test_gguf_export SOURCES test_gguf_export.cpp LINKS fettle_model
 add_fettle_test(test_gguf_files SOURCES test_gguf_files.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_gguf_vocabs SOURCES test_gguf_vocabs.cpp LINKS fettle_model_import LABEL unit)
 add_fettle_test(test_grow_vocabulary SOURCES test_grow_vocabulary.cpp LINKS fettle_model_import LABEL unit)
+add_fettle_test(test_bitsandbytes TORCH SOURCES test_bitsandbytes.cpp LINKS fettle_model LABEL unit)

@@ -1,8 +1,8 @@
 #include "golden.h"
 #include "methods/method.h"
+#include "model/import/weight_bytes.h"
 #include "model/load.h"
 #include "objectives/objective.h"
-#include "recipes/settings.h"
 #include "tensor/quantised_ops.h"
 
 #include <ATen/ATen.h>
@@ -56,6 +56,15 @@ std::unique_ptr<model::Decoder> decoderOf(WeightKind kind, bool dense, bool bias
     return decoder;
 }
 
+ParamValues loraSettings()
+{
+    for (const auto& spec : methods::methodSpecs()) {
+        if (spec.id == "lora")
+            return ParamValues(spec.parameters);
+    }
+    return {};
+}
+
 objectives::Batch batchOf(const Case& c, std::int64_t vocab)
 {
     objectives::Batch batch;
@@ -85,7 +94,7 @@ Outcome outcomeOf(const Case& c, bool dense, bool reference)
     if (reference)
         slow.emplace();
     auto decoder = decoderOf(c.kind, dense, c.biases);
-    ParamValues values(recipes::trainingSettings());
+    auto values = loraSettings();
     values.set("lora.rank", 4).value();
     values.set("lora.dropout", c.dropout).value();
     values.set("lora.targets", Json(c.targets)).value();
@@ -214,7 +223,7 @@ private Q_SLOTS:
     void onlyTheAddOnMoves()
     {
         auto decoder = decoderOf(WeightKind::Nf4, false);
-        auto attached = methods::makeMethod("lora").value()->attach(*decoder, ParamValues(recipes::trainingSettings()), Rng(1, "adapter init")).value();
+        auto attached = methods::makeMethod("lora").value()->attach(*decoder, loraSettings(), Rng(1, "adapter init")).value();
         for (const auto& [name, tensor] : decoder->parameters())
             QVERIFY2(!tensor->requires_grad(), name.c_str());
         for (const auto& each : attached->trainable()) {
@@ -230,7 +239,7 @@ private Q_SLOTS:
     void theWholeModelCannotTrain()
     {
         auto decoder = decoderOf(WeightKind::Int8, false);
-        const auto refused = methods::makeMethod("full").value()->attach(*decoder, ParamValues(recipes::trainingSettings()), Rng(1, "adapter init"));
+        const auto refused = methods::makeMethod("full").value()->attach(*decoder, loraSettings(), Rng(1, "adapter init"));
         QVERIFY(!refused);
         QCOMPARE(refused.error().where, std::string("setting model.weights"));
     }

@@ -1,4 +1,5 @@
 #include "model/import/model_config.h"
+#include "model/import/weight_bytes.h"
 
 #include <fmt/format.h>
 
@@ -197,6 +198,22 @@ std::int64_t ModelConfig::parameters() const
         total += size;
     }
     return total;
+}
+
+std::uint64_t weightBytes(const ModelConfig& config, tensor::WeightKind weights)
+{
+    using tensor::WeightKind;
+    std::uint64_t bytes = 0;
+    for (const auto& weight : expectedWeights(config)) {
+        const auto path = weight.name.substr(0, weight.name.rfind('.'));
+        const bool table = path == config.names.embedding || path == config.names.head;
+        const bool packed = weight.shape.size() == 2 && (weight.site || (table && weights == WeightKind::Int8));
+        const bool turned = weight.site && config.transposedWeights; // rows are outputs when packed
+        const auto rows = weight.shape[turned ? 1 : 0];
+        const auto columns = weight.shape.size() < 2 ? 1 : weight.shape[turned ? 0 : 1];
+        bytes += tensor::weightBytes(packed ? weights : WeightKind::Float32, rows, columns);
+    }
+    return bytes;
 }
 
 } // namespace fettle::model

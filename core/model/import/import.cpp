@@ -1,5 +1,6 @@
 #include "model/import/import.h"
 
+#include "model/import/bitsandbytes.h"
 #include "model/import/folder_files.h"
 #include "model/import/gguf_config.h"
 #include "model/import/gguf_metadata.h"
@@ -137,6 +138,9 @@ Result<ModelFiles> checkFolder(const fs::path& source)
     return files;
 }
 
+constexpr const char* kDecodedNote =
+    "the weights were compressed by bitsandbytes and are now the 32-bit numbers that they stood for";
+
 struct TorchModel
 {
     ModelConfig config;
@@ -187,6 +191,40 @@ Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target
     auto notes = files->warnings();
     notes.push_back("the weights were PyTorch files and are now safetensors");
     return ImportedModel{target, files->config(), std::move(notes)};
+}
+
+/// A folder that bitsandbytes has quantised: written as the float32 numbers that it decodes to.
+Result<ImportedModel> importCompressed(const fs::path& source, const fs::path& target,
+                                       const ImportProgress& progress, std::stop_token stop)
+{
+    const auto packed = BitsandbytesFolder::open(source);
+    if (!packed)
+        return packed.error();
+    if (auto fine = checkTokenizer(source, packed->config(), source); !fine)
+        return fine.error();
+    const auto total = totalBytes(packed->plan());
+    if (!total)
+        return total.error();
+    if (auto room = checkRoom(target, *total); !room)
+        return room.error();
+    StagedFolder staged(target);
+    if (auto made = staged.create(); !made)
+        return made.error();
+    Meter meter(progress, std::move(stop), *total);
+    for (const auto& path : carriedFiles(source)) {
+        if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
+            return copied.error();
+    }
+    if (auto written = writeFileAtomically(staged.path() / "config.json", packed->configJson().dump(2) + "\n"); !written)
+        return written.error();
+    if (auto written = writeMetered(staged.path(), *packed, meter); !written)
+        return written.error();
+    const auto files = checkFolder(staged.path());
+    if (!files)
+        return files.error();
+    if (auto published = staged.publish(); !published)
+        return published.error();
+    return ImportedModel{target, files->config(), {kDecodedNote}};
 }
 
 Result<ImportedModel> importFolder(const fs::path& source, const fs::path& target,
@@ -267,6 +305,8 @@ Result<ImportedModel> importModel(const fs::path& source, const fs::path& target
     return guarded(source, [&](bool folder) {
         if (folder && TorchWeights::isIn(source))
             return importTorch(source, target, progress, stop);
+        if (folder && BitsandbytesFolder::isIn(source))
+            return importCompressed(source, target, progress, stop);
         return folder ? importFolder(source, target, progress, stop)
                       : importGguf(source, target, progress, stop);
     });
@@ -280,6 +320,12 @@ Result<ImportedModel> inspectModel(const fs::path& source)
             if (!torch)
                 return torch.error();
             return ImportedModel{source, std::move(torch->config), {}};
+        }
+        if (folder && BitsandbytesFolder::isIn(source)) {
+            const auto packed = BitsandbytesFolder::open(source);
+            if (!packed)
+                return packed.error();
+            return ImportedModel{source, packed->config(), {kDecodedNote}};
         }
         if (folder) {
             const auto files = checkFolder(source);

@@ -1,11 +1,15 @@
 #pragma once
 
+#include "tensor/files/four_bit.h"
+#include "tensor/files/weight_kind.h"
+
 #include <cstdint>
 
 namespace fettle::tensor {
 
-/// Values of a row that share a scale.
-constexpr std::int64_t kCodeBlock = 64;
+/// Values that share a scale, in both kinds.
+constexpr std::int64_t kCodeBlock = kInt8Block;
+static_assert(kCodeBlock == kFourBitBlock);
 
 /// Rows of a left side up to which the kernels below read codes at each row; more are served from
 /// rows that were decoded once.
