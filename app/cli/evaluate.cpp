@@ -16,7 +16,7 @@ namespace {
 struct EvaluateOptions
 {
     std::vector<std::string> models;
-    std::string data, split = "test";
+    std::string data, split = "test", weights;
     std::int64_t limit = 0, maxNew = 64;
     bool lossOnly = false;
 };
@@ -128,6 +128,7 @@ Result<JobOutcome> evaluateOne(std::shared_ptr<store::Workspace> workspace,
     plan.limit = options.limit;
     plan.maxNewTokens = options.maxNew;
     plan.answers = !options.lossOnly;
+    plan.weights = options.weights;
     return runJob(recipes::makeEvaluateJob(workspace, plan));
 }
 
@@ -222,6 +223,10 @@ void addEvaluate(CLI::App& app, Session& session)
     command->add_option("--max-new", options->maxNew, "At most so many tokens an answer")
         ->capture_default_str()
         ->check(CLI::Range(1, 1'000'000));
+    command
+        ->add_option("--weights", options->weights,
+                     "How the original is held: float32, int8 or nf4; a run: as it was trained")
+        ->check(CLI::IsMember({"float32", "int8", "nf4"}));
     command->add_flag("--loss-only", options->lossOnly, "Only the loss; write no answers");
 }
 

@@ -165,6 +165,10 @@ void addGenerate(CLI::App& app, Session& session)
     command->add_option("--top-p", how.topP, "Only the likeliest tokens that make up this share")
         ->capture_default_str()
         ->check(CLI::Range(0.0, 1.0));
+    command
+        ->add_option("--weights", how.weights,
+                     "How the original is held: float32, int8 or nf4; a run: as it was trained")
+        ->check(CLI::IsMember({"float32", "int8", "nf4"}));
     command->add_option("--seed", how.seed, "The same number gives the same answer")
         ->capture_default_str();
     command

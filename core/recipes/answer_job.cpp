@@ -28,7 +28,7 @@ public:
         Json answers = Json::array();
         for (std::size_t i = 0; i < m_models.size() && !context.stopRequested(); ++i) {
             context.emit(jobs::PhaseChanged{"load model", -1, m_models[i]});
-            auto model = ModelShelf::onThisThread().get(*m_workspace, m_models[i]);
+            auto model = ModelShelf::onThisThread().get(*m_workspace, m_models[i], m_options.weights);
             if (!model)
                 return at(model.error(), m_models[i]);
             auto answer = answerWith(**model, static_cast<std::int64_t>(i), context);

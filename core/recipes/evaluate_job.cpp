@@ -33,7 +33,7 @@ public:
     Result<jobs::JobEnd> run(jobs::JobContext& context) override
     {
         context.emit(jobs::PhaseChanged{"load model", -1, m_plan.model});
-        auto model = ModelShelf::onThisThread().get(*m_workspace, m_plan.model);
+        auto model = ModelShelf::onThisThread().get(*m_workspace, m_plan.model, m_plan.weights);
         if (!model)
             return at(model.error(), m_plan.model);
         auto rows = readRows(**model);
@@ -156,6 +156,7 @@ private:
             return written.error();
         Json result = {{"model", m_plan.model},
                        {"fingerprint", model.fingerprint},
+                       {"weights", m_plan.weights.empty() ? Json() : Json(m_plan.weights)},
                        {"dataset", m_plan.dataset},
                        {"datasetVersion", m_version.number},
                        {"datasetDigest", m_version.digest},
@@ -171,7 +172,7 @@ private:
         return jobs::JobEnd{jobs::Finished{std::move(result)}};
     }
 
-    /// runs/<id>/evaluations/<dataset>-v<n>-<split>/, or evaluations/<model>/... for a base model.
+    /// runs/<id>/evaluations/<dataset>-v<n>-<split>[-<weights>]/, or evaluations/<model>/... for a base model.
     Result<fs::path> resultFolder() const
     {
         fs::path parent = m_workspace->folder() / "evaluations" / m_plan.model;
@@ -181,7 +182,8 @@ private:
                 return run.error();
             parent = m_workspace->runFolder(run->id) / "evaluations";
         }
-        const auto folder = parent / fmt::format("{}-v{}-{}", m_plan.dataset, m_version.number, data::toString(m_plan.split));
+        const auto folder = parent / fmt::format("{}-v{}-{}{}", m_plan.dataset, m_version.number, data::toString(m_plan.split),
+                                                 m_plan.weights.empty() ? "" : "-" + m_plan.weights);
         std::error_code ec;
         fs::create_directories(folder, ec);
         if (ec)

@@ -77,7 +77,9 @@ public:
             return free.error();
         ModelShelf::onThisThread().clear();
         context.emit(jobs::PhaseChanged{"load model", -1, m_run ? m_run->name : m_model});
-        auto loaded = loadModel(*m_workspace, m_run ? "run:" + m_run->id : m_model, "cpu");
+        // What leaves is made from the original in 32 bits, however a run held it: nothing is rounded twice.
+        auto loaded = loadModel(*m_workspace, m_run ? "run:" + m_run->id : m_model, "cpu",
+                                tensor::WeightKind::Float32);
         if (!loaded)
             return loaded.error();
         ExportSource source{**loaded, m_model, m_run, m_plan, metered(context)};

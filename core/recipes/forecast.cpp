@@ -58,6 +58,10 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
     if (config.maxPositions > 0 && settings.integer("training.maxLength") > config.maxPositions)
         addProblem(f, true, fmt::format("Longest text is {}, this model reads at most {} word pieces. Lower it to {}.",
                                         settings.integer("training.maxLength"), config.maxPositions, config.maxPositions));
+    if (settings.text("method") == "full" && weightKind(settings) != tensor::WeightKind::Float32)
+        addProblem(f, true, fmt::format("The whole model trains, and numbers held as {} cannot. Choose 32 bits for the "
+                                        "original (model.weights), or an add-on.",
+                                        tensor::nameOf(weightKind(settings))));
     if (f.memoryAvailable > 0 && f.memoryBytes > f.memoryAvailable)
         addProblem(f, true, fmt::format("This needs about {} of memory, {} are free. Lower \"Pieces at once\", choose an "
                                         "add-on, or a smaller model.",

@@ -74,12 +74,14 @@ struct GenerateOptions
     double topP = 1;
     std::uint64_t seed = 42;
     std::vector<std::string> stopTexts;
+    std::string weights;             ///< "float32", "int8" or "nf4"; empty: of a run as it was trained
 };
 
 struct Answer
 {
     std::string text;
-    std::string fingerprint;         ///< first 8 hex digits of the weights' digest (with adapter)
+    std::string fingerprint;         ///< first 8 hex digits of the weights' digest (with adapter), and how
+                                     ///< they are held when not in 32 bits
     std::int64_t promptTokens = 0, tokens = 0;
     double seconds = 0;
     std::string stoppedBy;           ///< "end", "length", "stop text", "person"
@@ -109,6 +111,7 @@ struct EvaluatePlan
     std::int64_t limit = 0;          ///< 0: all rows
     std::int64_t maxNewTokens = 64;
     bool answers = true;             ///< also write answers (exact match, ROUGE-L, classes), not only the loss
+    std::string weights;             ///< as of GenerateOptions
 };
 std::shared_ptr<jobs::Job> makeEvaluateJob(std::shared_ptr<store::Workspace> workspace, EvaluatePlan plan);
 

@@ -8,6 +8,7 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace fettle::recipes {
 
@@ -17,7 +18,9 @@ namespace {
 
 at::ScalarType dtypeFor(c10::Device device) { return device.is_cuda() ? at::kBFloat16 : at::kFloat; }
 
-Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std::string& device)
+using tensor::WeightKind;
+
+Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std::string& device, WeightKind weights)
 {
     auto files = model::ModelFiles::open(folder);
     if (!files)
@@ -25,10 +28,10 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     auto encoder = loadEncoder(folder);
     if (!encoder)
         return encoder.error();
-    auto chosen = tensor::chooseDevice(device);
+    auto chosen = tensor::chooseDevice(device == "auto" && weights != WeightKind::Float32 ? "cpu" : device);
     if (!chosen)
         return chosen.error();
-    auto decoder = model::loadLanguageModel(*files, *chosen, dtypeFor(*chosen));
+    auto decoder = model::loadLanguageModel(*files, *chosen, dtypeFor(*chosen), weights);
     if (!decoder)
         return decoder.error();
     auto loaded = std::make_shared<LoadedModel>();
@@ -40,14 +43,12 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
 }
 
 /// Puts what a run learned into its base model.
-Result<void> applyRun(const store::Workspace& workspace, const store::RunRecord& run, LoadedModel& loaded)
+Result<void> applyRun(const store::Workspace& workspace, const store::RunRecord& run, const ParamValues& values,
+                      LoadedModel& loaded)
 {
     auto checkpoint = chosenCheckpoint(workspace, run);
     if (!checkpoint)
         return checkpoint.error();
-    ParamValues values(trainingSettings());
-    if (auto set = values.setAll(Json(run.settings)); !set)
-        return at(set.error(), "run " + run.id);
     auto method = methods::makeMethod(values.text("method"));
     if (!method)
         return method.error();
@@ -109,8 +110,18 @@ Result<Encoder> loadEncoder(const fs::path& folder)
     return encoder;
 }
 
+Result<WeightChoice> weightChoiceFrom(const std::string& name)
+{
+    if (name.empty())
+        return WeightChoice{};
+    if (const auto kind = tensor::weightKindFrom(name))
+        return WeightChoice{kind};
+    return Error{ErrorCode::InvalidInput, "weights cannot be held as \"" + name + "\"", "weights",
+                 "Use float32, int8 or nf4"};
+}
+
 Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
-                                               const std::string& device)
+                                               const std::string& device, WeightChoice weights)
 {
     const bool isRun = which.starts_with("run:");
     std::optional<store::RunRecord> run;
@@ -123,14 +134,30 @@ Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace
     auto record = workspace.model(isRun ? run->model : which);
     if (!record)
         return record.error();
-    auto loaded = loadBase(record->folder, device);
+    ParamValues values(trainingSettings());
+    if (run) {
+        if (auto set = values.setAll(Json(run->settings)); !set)
+            return at(set.error(), "run " + run->id);
+    }
+    const auto kind = weights.value_or(weightKind(values));
+    const bool whole = run && values.text("method") == "full"; // its weights are packed when they are there
+    auto loaded = loadBase(record->folder, device, whole ? WeightKind::Float32 : kind);
     if (!loaded)
         return loaded;
     (*loaded)->which = which;
     (*loaded)->fingerprint = record->digest.substr(0, 8);
     if (run) {
-        if (auto applied = applyRun(workspace, *run, **loaded); !applied)
+        if (auto applied = applyRun(workspace, *run, values, **loaded); !applied)
             return applied.error();
+    }
+    if (kind != WeightKind::Float32)
+        (*loaded)->fingerprint += fmt::format(" {}", tensor::nameOf(kind));
+    if (whole && kind != WeightKind::Float32) {
+        if (!(*loaded)->decoder->device().is_cpu())
+            return Error{ErrorCode::Unsupported, "weights of few bits compute on the processor only", "weights",
+                         "Leave them at float32"};
+        (*loaded)->attached.reset();
+        (*loaded)->decoder->pack(kind);
     }
     return loaded;
 }
@@ -141,9 +168,13 @@ ModelShelf& ModelShelf::onThisThread()
     return shelf;
 }
 
-Result<std::shared_ptr<LoadedModel>> ModelShelf::get(const store::Workspace& workspace, const std::string& which)
+Result<std::shared_ptr<LoadedModel>> ModelShelf::get(const store::Workspace& workspace, const std::string& which,
+                                                     const std::string& weights)
 {
-    std::string key = workspace.folder().string() + "\n" + which;
+    const auto choice = weightChoiceFrom(weights);
+    if (!choice)
+        return choice.error();
+    std::string key = workspace.folder().string() + "\n" + which + "\n" + weights;
     if (which.starts_with("run:")) {
         auto run = workspace.run(which.substr(4));
         if (!run)
@@ -157,7 +188,7 @@ Result<std::shared_ptr<LoadedModel>> ModelShelf::get(const store::Workspace& wor
     }
     if (m_models.size() >= 2)
         m_models.pop_back();
-    auto loaded = loadModel(workspace, which);
+    auto loaded = loadModel(workspace, which, "auto", *choice);
     if (loaded)
         m_models.emplace_front(key, *loaded);
     return loaded;

@@ -4,6 +4,7 @@
 #include "model/language_model.h"
 #include "model/import/model_config.h"
 #include "recipes/encode.h"
+#include "tensor/files/weight_kind.h"
 #include "store/workspace.h"
 
 #include <list>
@@ -32,16 +33,24 @@ Result<std::filesystem::path> chosenCheckpoint(const store::Workspace& workspace
 /// Tokenizer and conversation form of a model folder.
 Result<Encoder> loadEncoder(const std::filesystem::path& folder);
 
-/// `which`: a model's name or "run:<id, number or name>". device: "auto", "cpu", "cuda".
+/// How the numbers of the original are held; nothing: of a run as it was trained, else in 32 bits.
+using WeightChoice = std::optional<tensor::WeightKind>;
+/// "": nothing. Errors: InvalidInput for a name that is none.
+Result<WeightChoice> weightChoiceFrom(const std::string& name);
+
+/// `which`: a model's name or "run:<id, number or name>". device: "auto", "cpu", "cuda"; fewer bits
+/// compute on the processor.
 Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
-                                               const std::string& device = "auto");
+                                               const std::string& device = "auto", WeightChoice weights = {});
 
 /// The last two models that were used, kept on the worker's thread. A run that trains clears it.
 class ModelShelf
 {
 public:
     static ModelShelf& onThisThread();
-    Result<std::shared_ptr<LoadedModel>> get(const store::Workspace& workspace, const std::string& which);
+    /// `weights`: a name for weightChoiceFrom().
+    Result<std::shared_ptr<LoadedModel>> get(const store::Workspace& workspace, const std::string& which,
+                                             const std::string& weights = {});
     void clear() { m_models.clear(); }
 
 private:

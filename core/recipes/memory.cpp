@@ -1,6 +1,8 @@
 #include "recipes/memory.h"
 
 #include "model/fused/known.h"
+#include "model/import/weight_bytes.h"
+#include "recipes/settings.h"
 
 #include <algorithm>
 
@@ -77,11 +79,6 @@ std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings
 /// threads: up to 30 MB; rounded up, since a forecast below the truth is the worse one.
 constexpr std::uint64_t kBeside = 64'000'000;
 
-std::uint64_t weightBytes(const model::ModelConfig& config)
-{
-    return static_cast<std::uint64_t>(config.parameters()) * 4;
-}
-
 } // namespace
 
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings)
@@ -118,14 +115,15 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues&
     const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
     // Gradients; full training moves the weights themselves, an add-on is a further tensor.
     const std::uint64_t perMoving = settings.text("method") == "full" ? 4 : 8;
-    return weightBytes(config) + moving * perMoving + momentBytes(config, settings) +
+    return model::weightBytes(config, weightKind(settings)) + moving * perMoving + momentBytes(config, settings) +
            passBytes(config, settings, tokens) + kBeside;
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config)
 {
     const auto context = std::min<std::int64_t>(config.maxPositions, 4096);
-    return weightBytes(config) + static_cast<std::uint64_t>(config.layers * context * 2 *
+    return model::weightBytes(config, tensor::WeightKind::Float32) +
+           static_cast<std::uint64_t>(config.layers * context * 2 *
                                                             config.kvHeads * config.headDim) *
                                      4;
 }

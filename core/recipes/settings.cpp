@@ -71,6 +71,15 @@ void addMethods(ParamList& list)
     }
 }
 
+void addModel(ParamList& list)
+{
+    list.push_back(choice("model.weights", "Original held in", "quantised weights",
+                          "Fewer bits for the numbers of the original, which stay as they are while an add-on learns: less "
+                          "memory, quicker answers, a little less exact. On the processor only.",
+                          "Nothing is lost with 32 bits; with 8 hardly anything.", {"float32", "int8", "nf4"},
+                          {"32 bits", "8 bits", "4 bits (NF4)"}));
+}
+
 void addObjectives(ParamList& list)
 {
     std::vector<std::string> ids, titles;
@@ -180,11 +189,17 @@ void addChecks(ParamList& list)
 
 } // namespace
 
+tensor::WeightKind weightKind(const ParamValues& settings)
+{
+    return *tensor::weightKindFrom(settings.text("model.weights"));
+}
+
 const ParamList& trainingSettings()
 {
     static const ParamList settings = [] {
         ParamList list;
         addMethods(list);
+        addModel(list);
         addObjectives(list);
         addTraining(list);
         addChecks(list);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/param_spec.h"
+#include "tensor/files/weight_kind.h"
 
 #include <filesystem>
 
@@ -9,6 +10,8 @@ namespace fettle::recipes {
 /// Every setting of a training run: method, its own settings, objective, optimizer, schedule,
 /// lengths, checks, checkpoints. Keys are stable names of files and of --set.
 const ParamList& trainingSettings();
+/// How a run with these settings holds the numbers of the original.
+tensor::WeightKind weightKind(const ParamValues& settings);
 
 /// A named file with settings: resources/recipes/*.json or a user's own.
 struct Recipe

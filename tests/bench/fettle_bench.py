@@ -40,6 +40,9 @@ a.add_argument("--peers", default="expert")
 a.add_argument("--pairs", type=int, default=3)
 a.add_argument("--steps", type=int, default=3, help="timed steps of a block, after one that is not")
 a.add_argument("--length", type=int, default=64, help="tokens of each answer of E3")
+a.add_argument("--weights", default="float32,int8", help="of E3: how ours holds the model, float32, int8 or nf4; those of few bits "
+               "may differ from the peer in every token")
+a.add_argument("--llama-cpp", help="of E3: Q8_0 file of the model, answered by llama.cpp too (peers/llama_peer.py)")
 a.add_argument("--threads", type=int, default=2)
 a.add_argument("--ids", default=".fettle-bench", help="folder of the id files; those that are missing are written")
 a.add_argument("--to", default="fettle-bench.json")
@@ -156,17 +159,24 @@ def training_words(more):
 def generation(row):
     file = id_file("p.json", args.model)
     for batch in (1, 8):
-        common = ["--model", args.model, "--ids", file, "--length", args.length, "--batch", batch, "--threads", args.threads]
-        mine, theirs = alternating([binaries / "bench_generation", *common],
-                                   [args.python, HERE / "peers/generate.py", *common] if args.peers != "none" else None)
+        more = ["--ids", file, "--length", args.length, "--batch", batch, "--threads", args.threads]
+        common = ["--model", args.model, *more]
+        sides = {"transformers": [args.python, HERE / "peers/generate.py", *common]} if args.peers != "none" else {None: None}
+        if args.llama_cpp and batch == 1:
+            sides["llama.cpp"] = [args.python, HERE / "peers/llama_peer.py", "--gguf", args.llama_cpp, *more]
+        for weights in args.weights.split(","):
+            for name, peer in sides.items():
+                mine, theirs = alternating([binaries / "bench_generation", *common, "--weights", weights], peer)
 
-        def equal():
-            pairs = [(x, y) for x, y in zip(mine[0]["ids"], theirs[0]["ids"])]
-            return sum(a == b for x, y in pairs for a, b in zip(x, y)) / sum(len(x) for x, _ in pairs) if theirs else 1.0
+                def equal():
+                    pairs = [(x, y) for x, y in zip(mine[0]["ids"], theirs[0]["ids"])]
+                    return sum(a == b for x, y in pairs for a, b in zip(x, y)) / sum(len(x) for x, _ in pairs) if theirs else 1.0
 
-        # a near tie may fall the other way in float32 and all that follows differs: most tokens must be equal
-        yield {**compare(row, "transformers" if theirs else None, mine, theirs, lambda: equal() >= 0.9,
-                         lambda: f"; {equal():.1%} of the tokens equal"), "batch": batch}
+                # a near tie may fall the other way in float32 and all that follows differs: most tokens must be equal; between
+                # weights that are rounded differently none has to
+                same = weights == "float32" and name != "llama.cpp"
+                yield {**compare(row, name, mine, theirs, lambda: not same or equal() >= 0.9,
+                                 lambda: f"; {equal():.1%} of the tokens equal"), "batch": batch, "weights": weights}
 
 
 def loading(row):
@@ -197,7 +207,7 @@ for row in args.rows:
         record.update(time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), machine=platform.processor() or platform.machine(),
                       pairs=args.pairs, steps=args.steps, threads=args.threads)
         passed = passed and record["passed"]
-        batch = f" batch {record['batch']}" if "batch" in record else ""
+        batch = f" batch {record['batch']}, {record['weights']}" if "batch" in record else ""
         print(f"{row}{batch}: {'' if record['passed'] else 'FAILED, '}{record['words']}", flush=True)
         results.append(record)
         pathlib.Path(args.to).write_text(json.dumps(results, indent=1))

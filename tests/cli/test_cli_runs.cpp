@@ -30,7 +30,9 @@ private Q_SLOTS:
     void initTestCase();
     void trainShowsItself();
     void eventsAreLines();
+    void interruptKeepsAndResumeGoesOn_data();
     void interruptKeepsAndResumeGoesOn();
+    void originalInFewBits();
     void generateIsRepeatable();
     void evaluateGivesRanges();
     void exportsAreFolders();
@@ -88,12 +90,21 @@ void TestCliRuns::eventsAreLines()
     QVERIFY(lines.last().contains("\"finished\""));
 }
 
+void TestCliRuns::interruptKeepsAndResumeGoesOn_data()
+{
+    QTest::addColumn<QString>("weights");
+    QTest::newRow("the original in 32 bits") << "float32";
+    QTest::newRow("in 4 bits") << "nf4";
+}
+
 void TestCliRuns::interruptKeepsAndResumeGoesOn()
 {
+    QFETCH(QString, weights);
     const QStringList longer = {"--set", "training.maxSteps=24", "--set", "training.passes=100",
-                                "--set", "checks.everySteps=8"};
-    QDONE(m_cli.run(trainArguments("unbroken", longer), 200));
-    const auto process = m_cli.start(trainArguments("broken", longer + QStringList{"--events"}));
+                                "--set", "checks.everySteps=8", "--set", "model.weights=" + weights};
+    const QString unbroken = "unbroken " + weights, broken = "broken " + weights;
+    QDONE(m_cli.run(trainArguments(unbroken, longer), 200));
+    const auto process = m_cli.start(trainArguments(broken, longer + QStringList{"--events"}));
     QByteArray seen;
     while (!seen.contains("\"step\":4,") && process->waitForReadyRead(60'000))
         seen += process->readAllStandardOutput();
@@ -102,16 +113,35 @@ void TestCliRuns::interruptKeepsAndResumeGoesOn()
     QVERIFY(process->waitForFinished(60'000));
     QVERIFY(process->exitStatus() == QProcess::NormalExit);
     QCOMPARE(process->exitCode(), 130);
-    const auto stopped = m_cli.run({"runs", "show", "broken", "--json"}).json();
+    const auto stopped = m_cli.run({"runs", "show", broken, "--json"}).json();
     const int step = stopped["step"].get<int>();
     QVERIFY2(step >= 4 && step < 24, qPrintable(QString::number(step)));
 
-    QDONE(m_cli.run({"resume", "broken"}, 200));
-    QCOMPARE(m_cli.run({"runs", "show", "broken", "--json"}).json()["step"].get<int>(), 24);
-    QCOMPARE(lossesOf(m_cli.run({"runs", "curves", "broken", "--csv"})),
-             lossesOf(m_cli.run({"runs", "curves", "unbroken", "--csv"})));
-    const auto done = m_cli.run({"resume", "broken"});
-    QVERIFY2(problemWith(done, 2, {"broken"}).isEmpty(), done.words().constData());
+    QDONE(m_cli.run({"resume", broken}, 200));
+    QCOMPARE(m_cli.run({"runs", "show", broken, "--json"}).json()["step"].get<int>(), 24);
+    QCOMPARE(lossesOf(m_cli.run({"runs", "curves", broken, "--csv"})),
+             lossesOf(m_cli.run({"runs", "curves", unbroken, "--csv"})));
+    const auto done = m_cli.run({"resume", broken});
+    QVERIFY2(problemWith(done, 2, {broken}).isEmpty(), done.words().constData());
+}
+
+void TestCliRuns::originalInFewBits()
+{
+    const auto answer = [&](const QStringList& what) {
+        return m_cli.run(QStringList{"generate"} + what + QStringList{"--prompt", "the quick", "--max-new", "6", "--json"})
+            .json()["answers"][0];
+    };
+    const auto fingerprint = [&](const QStringList& what) {
+        return QString::fromStdString(answer(what)["fingerprint"].get<std::string>());
+    };
+    QVERIFY(fingerprint({"tiny", "--weights", "int8"}).endsWith(" int8"));
+    QVERIFY(fingerprint({"broken nf4"}).endsWith(" nf4")); // as it was trained
+    QVERIFY(!fingerprint({"broken nf4", "--weights", "float32"}).contains(' '));
+    QDONE(m_cli.run({"evaluate", "tiny", "--data", "rows", "--loss-only", "--weights", "int8"}));
+    const auto to = m_cli.path("of few bits"); // from the original in 32 bits
+    QDONE(m_cli.run({"export", "broken nf4", "--as", "merged", "--to", to}));
+    const auto whole = m_cli.run(trainArguments("whole", {"--set", "method=full", "--set", "model.weights=int8"}));
+    QVERIFY2(problemWith(whole, 2, {"model.weights", "32 bits"}).isEmpty(), whole.words().constData());
 }
 
 void TestCliRuns::generateIsRepeatable()
