@@ -47,7 +47,8 @@ public:
 
     /// Every linear site of the blocks on which methods may act, in checkpoint order.
     virtual std::vector<LinearSite*> sites() = 0;
-    /// Published name -> tensor, in checkpoint order; a tied head is not repeated.
+    /// Published name -> tensor, in checkpoint order; a tied head is not repeated, and what is held in
+    /// few bits is not among them.
     virtual std::vector<NamedTensor> parameters() = 0;
     /// After a parameter was replaced: a tied head follows the embedding.
     void tie();

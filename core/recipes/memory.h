@@ -12,9 +12,9 @@ std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& s
 /// How many numbers of a model a run with these settings moves.
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings);
 
-/// Bytes that training takes at its peak (estimated): weights, what the optimizer keeps, and the
-/// activations of one micro-batch in float32. `tokens`: of the largest micro-batch; 0: as many as the
-/// settings allow.
+/// Bytes that training takes at its peak (estimated): weights as the settings hold them, what the
+/// optimizer keeps, and the activations of one micro-batch in float32. `tokens`: of the largest
+/// micro-batch; 0: as many as the settings allow.
 std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
                             std::int64_t tokens = 0);
 

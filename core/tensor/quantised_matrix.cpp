@@ -144,10 +144,9 @@ void Nf4Matrix::decode(Index first, Index count, float* values) const
     const auto wholeBegin = std::min(end, over(begin, kFourBitBlock) * kFourBitBlock);
     const auto wholeEnd = std::max(wholeBegin, end / kFourBitBlock * kFourBitBlock);
     single(begin, wholeBegin);
-    quantisedKernels().decodeNf4(codes + wholeBegin / 2,
-                                 blockScales.data() + wholeBegin / kFourBitBlock - block,
-                                 values + wholeBegin - begin,
-                                 (wholeEnd - wholeBegin) / kFourBitBlock);
+    quantisedKernels().decodeNf4(
+        codes + wholeBegin / 2, blockScales.data() + wholeBegin / kFourBitBlock - block,
+        values + wholeBegin - begin, (wholeEnd - wholeBegin) / kFourBitBlock);
     single(wholeEnd, end);
 }
 

@@ -18,11 +18,13 @@ namespace {
 constexpr std::int64_t kTaskRows = 192;
 
 /// Rows [first, first + count), shared out to the threads.
-void decodeInto(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, float* values)
+void decodeInto(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count,
+                float* values)
 {
     parallelTasks((count + kTaskRows - 1) / kTaskRows, [&](std::int64_t task) {
         const auto from = task * kTaskRows;
-        matrix.decode(first + from, std::min(kTaskRows, count - from), values + from * matrix.columns());
+        matrix.decode(first + from, std::min(kTaskRows, count - from),
+                      values + from * matrix.columns());
     });
 }
 
@@ -61,10 +63,12 @@ struct LinearFunction : Function<LinearFunction>
 };
 
 /// part(first, values [rows, columns]) for parts of the matrix that stay in the cache.
-void overParts(const QuantisedMatrix& matrix, const std::function<void(std::int64_t, const Tensor&)>& part)
+void overParts(const QuantisedMatrix& matrix,
+               const std::function<void(std::int64_t, const Tensor&)>& part)
 {
     constexpr std::int64_t kPartValues = 1 << 20;
-    const auto some = std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
+    const auto some =
+        std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
     const Tensor values = at::empty({some, matrix.columns()}, at::kFloat);
     for (std::int64_t first = 0; first < matrix.rows(); first += some) {
         const auto count = std::min(some, matrix.rows() - first);
@@ -105,7 +109,8 @@ Tensor decoded(const QuantisedMatrix& matrix)
 
 Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t>& ids)
 {
-    const Tensor values = at::empty({static_cast<std::int64_t>(ids.size()), matrix.columns()}, at::kFloat);
+    const Tensor values =
+        at::empty({static_cast<std::int64_t>(ids.size()), matrix.columns()}, at::kFloat);
     float* to = values.data_ptr<float>();
     for (const auto id : ids) {
         TORCH_CHECK_INDEX(id >= 0 && id < matrix.rows(), "row ", id, " of ", matrix.rows());

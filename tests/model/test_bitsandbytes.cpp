@@ -41,7 +41,8 @@ void lay(const fs::path& folder, const std::string& kind, const Change& change =
     const auto file = tensor::SafetensorsFile::open(source / "model.safetensors").value();
     std::map<std::string, Stored> all;
     for (const auto& info : file.tensors())
-        all[info.name] = {{info.name, info.dtype, info.shape}, {reinterpret_cast<const char*>(info.bytes.data()), info.bytes.size()}};
+        all[info.name] = {{info.name, info.dtype, info.shape},
+                          {reinterpret_cast<const char*>(info.bytes.data()), info.bytes.size()}};
     change(all);
     std::vector<tensor::TensorToWrite> list;
     for (const auto& [name, stored] : all)
@@ -84,8 +85,10 @@ private Q_SLOTS:
         const auto& wanted = expected[kind.toStdString()];
         const auto last = wanted["lastLogits"].get<std::vector<double>>();
         for (std::size_t i = 0; i < last.size(); ++i)
-            QVERIFY(tests::near(logits[-1][static_cast<std::int64_t>(16 * i)].item<double>(), last[i], 1e-4, 1e-5));
-        QVERIFY(tests::near(logits.to(at::kDouble).sum().item<double>(), wanted["sum"].get<double>(), 1e-4, 1e-2));
+            QVERIFY(tests::near(logits[-1][static_cast<std::int64_t>(16 * i)].item<double>(),
+                                last[i], 1e-4, 1e-5));
+        QVERIFY(tests::near(logits.to(at::kDouble).sum().item<double>(),
+                            wanted["sum"].get<double>(), 1e-4, 1e-2));
     }
 
     void brokenFilesAreRefused_data()
@@ -94,14 +97,23 @@ private Q_SLOTS:
         QTest::addColumn<QString>("part");
         QTest::addColumn<QString>("how");
         const QString matrix = "model.layers.1.mlp.down_proj.weight";
-        QTest::newRow("no maxima") << "nf4" << matrix + ".absmax" << "gone";
-        QTest::newRow("no nested maxima table") << "nf4" << matrix + ".nested_quant_map" << "gone";
-        QTest::newRow("no description") << "nf4" << matrix + ".quant_state.bitsandbytes__nf4" << "gone";
-        QTest::newRow("a description that is none") << "fp4" << matrix + ".quant_state.bitsandbytes__fp4" << "garbled";
-        QTest::newRow("a block of another size") << "fp4" << matrix + ".quant_state.bitsandbytes__fp4" << "blocksize";
-        QTest::newRow("another shape") << "fp4" << matrix + ".quant_state.bitsandbytes__fp4" << "shape";
+        QTest::newRow("no maxima") << "nf4" << matrix + ".absmax"
+                                   << "gone";
+        QTest::newRow("no nested maxima table") << "nf4" << matrix + ".nested_quant_map"
+                                                << "gone";
+        QTest::newRow("no description") << "nf4" << matrix + ".quant_state.bitsandbytes__nf4"
+                                        << "gone";
+        QTest::newRow("a description that is none")
+            << "fp4" << matrix + ".quant_state.bitsandbytes__fp4"
+            << "garbled";
+        QTest::newRow("a block of another size")
+            << "fp4" << matrix + ".quant_state.bitsandbytes__fp4"
+            << "blocksize";
+        QTest::newRow("another shape") << "fp4" << matrix + ".quant_state.bitsandbytes__fp4"
+                                       << "shape";
         QTest::newRow("too few codes") << "fp4" << matrix << "short";
-        QTest::newRow("no scales") << "int8" << QString("model.layers.1.mlp.down_proj.SCB") << "gone";
+        QTest::newRow("no scales")
+            << "int8" << QString("model.layers.1.mlp.down_proj.SCB") << "gone";
         QTest::newRow("a matrix that is missing") << "int8" << matrix << "gone";
     }
     void brokenFilesAreRefused()

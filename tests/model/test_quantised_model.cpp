@@ -29,7 +29,12 @@ struct Case
 
 const std::vector<Case> kCases = {
     {"int8", WeightKind::Int8},
-    {"int8, dropout, few labels", WeightKind::Int8, 0.3, {"q_proj", "up_proj", "down_proj"}, 4, true},
+    {"int8, dropout, few labels",
+     WeightKind::Int8,
+     0.3,
+     {"q_proj", "up_proj", "down_proj"},
+     4,
+     true},
     {"nf4", WeightKind::Nf4},
     {"nf4, dropout, few labels", WeightKind::Nf4, 0.3, {"v_proj", "o_proj", "gate_proj"}, 4, true},
 };
@@ -74,7 +79,9 @@ objectives::Batch batchOf(const Case& c, std::int64_t vocab)
         std::vector<std::int32_t> ids;
         std::vector<std::uint8_t> trained;
         for (int t = 0; t < length; ++t) {
-            ids.push_back(static_cast<std::int32_t>(rng.bits(document, static_cast<std::uint64_t>(t)) % static_cast<std::uint64_t>(vocab)));
+            ids.push_back(
+                static_cast<std::int32_t>(rng.bits(document, static_cast<std::uint64_t>(t)) %
+                                          static_cast<std::uint64_t>(vocab)));
             trained.push_back(t > 0 && t % c.labelEvery == 0);
         }
         batch.add(ids, trained, static_cast<std::int64_t>(document++));
@@ -98,9 +105,13 @@ Outcome outcomeOf(const Case& c, bool dense, bool reference)
     values.set("lora.rank", 4).value();
     values.set("lora.dropout", c.dropout).value();
     values.set("lora.targets", Json(c.targets)).value();
-    auto attached = methods::makeMethod("lora").value()->attach(*decoder, values, Rng(1, "adapter init")).value();
+    auto attached = methods::makeMethod("lora")
+                        .value()
+                        ->attach(*decoder, values, Rng(1, "adapter init"))
+                        .value();
     at::manual_seed(5);
-    for (const auto& each : attached->trainable()) { // B starts at zero, which would hide A's gradient
+    for (const auto& each :
+         attached->trainable()) { // B starts at zero, which would hide A's gradient
         const at::NoGradGuard noGrad;
         if (each.name.ends_with("lora_B.weight"))
             each.value.copy_(at::randn(each.value.sizes()) * 0.05);
@@ -155,12 +166,14 @@ private Q_SLOTS:
         const auto wanted = outcomeOf(c, true, true);
         for (const bool reference : {false, true}) {
             const auto own = outcomeOf(c, false, reference);
-            QVERIFY2(near(own.loss, wanted.loss, 1e-5, 0), qPrintable(QString("%1 %2").arg(own.loss).arg(wanted.loss)));
+            QVERIFY2(near(own.loss, wanted.loss, 1e-5, 0),
+                     qPrintable(QString("%1 %2").arg(own.loss).arg(wanted.loss)));
             QCOMPARE(own.gradients.size(), wanted.gradients.size());
             for (std::size_t i = 0; i < own.gradients.size(); ++i) {
                 const auto& expected = wanted.gradients[i].second;
                 const double size = expected.abs().max().item<double>();
-                const double difference = (own.gradients[i].second - expected).abs().max().item<double>();
+                const double difference =
+                    (own.gradients[i].second - expected).abs().max().item<double>();
                 QVERIFY2(difference <= 1e-4 * size + 1e-6, own.gradients[i].first.c_str());
             }
         }
@@ -179,7 +192,8 @@ private Q_SLOTS:
         at::set_num_threads(before);
         QCOMPARE(one.loss, three.loss);
         for (std::size_t i = 0; i < one.gradients.size(); ++i)
-            QVERIFY2(at::equal(one.gradients[i].second, three.gradients[i].second), one.gradients[i].first.c_str());
+            QVERIFY2(at::equal(one.gradients[i].second, three.gradients[i].second),
+                     one.gradients[i].first.c_str());
     }
 
     void answersAsTheDecodedWeights_data()
@@ -188,14 +202,16 @@ private Q_SLOTS:
         QTest::addColumn<int>("slots");
         for (const auto kind : {WeightKind::Int8, WeightKind::Nf4}) {
             for (const int slots : {1, 3, 8, 40})
-                QTest::addRow("%s, %d together", std::string(tensor::nameOf(kind)).c_str(), slots) << static_cast<int>(kind) << slots;
+                QTest::addRow("%s, %d together", std::string(tensor::nameOf(kind)).c_str(), slots)
+                    << static_cast<int>(kind) << slots;
         }
     }
     void answersAsTheDecodedWeights()
     {
         QFETCH(int, kind);
         QFETCH(int, slots);
-        const auto packed = decoderOf(static_cast<WeightKind>(kind), false), dense = decoderOf(static_cast<WeightKind>(kind), true);
+        const auto packed = decoderOf(static_cast<WeightKind>(kind), false),
+                   dense = decoderOf(static_cast<WeightKind>(kind), true);
         const auto wanted = written(*dense, slots);
         QVERIFY(at::allclose(written(*packed, slots), wanted, 1e-4, 1e-4));
         const tensor::ReferenceOps slow;
@@ -204,8 +220,10 @@ private Q_SLOTS:
 
     void holdsFewBytes()
     {
-        const auto int8 = decoderOf(WeightKind::Int8, false), nf4 = decoderOf(WeightKind::Nf4, false);
-        QVERIFY(int8->packedEmbedding && int8->packedHead == int8->packedEmbedding && !int8->embedding.defined());
+        const auto int8 = decoderOf(WeightKind::Int8, false),
+                   nf4 = decoderOf(WeightKind::Nf4, false);
+        QVERIFY(int8->packedEmbedding && int8->packedHead == int8->packedEmbedding &&
+                !int8->embedding.defined());
         QVERIFY(nf4->embedding.defined() && !nf4->packedHead);
         for (const auto& decoder : {int8.get(), nf4.get()}) {
             std::uint64_t bytes = decoder->packedEmbedding ? decoder->packedEmbedding->bytes() : 0;
@@ -215,7 +233,9 @@ private Q_SLOTS:
             }
             for (const auto& [name, tensor] : decoder->parameters())
                 bytes += static_cast<std::uint64_t>(tensor->numel()) * 4;
-            QCOMPARE(bytes, model::weightBytes(decoder->config, decoder == int8.get() ? WeightKind::Int8 : WeightKind::Nf4));
+            QCOMPARE(bytes,
+                     model::weightBytes(decoder->config, decoder == int8.get() ? WeightKind::Int8
+                                                                               : WeightKind::Nf4));
         }
     }
 
@@ -223,7 +243,10 @@ private Q_SLOTS:
     void onlyTheAddOnMoves()
     {
         auto decoder = decoderOf(WeightKind::Nf4, false);
-        auto attached = methods::makeMethod("lora").value()->attach(*decoder, loraSettings(), Rng(1, "adapter init")).value();
+        auto attached = methods::makeMethod("lora")
+                            .value()
+                            ->attach(*decoder, loraSettings(), Rng(1, "adapter init"))
+                            .value();
         for (const auto& [name, tensor] : decoder->parameters())
             QVERIFY2(!tensor->requires_grad(), name.c_str());
         for (const auto& each : attached->trainable()) {
@@ -239,7 +262,8 @@ private Q_SLOTS:
     void theWholeModelCannotTrain()
     {
         auto decoder = decoderOf(WeightKind::Int8, false);
-        const auto refused = methods::makeMethod("full").value()->attach(*decoder, loraSettings(), Rng(1, "adapter init"));
+        const auto refused = methods::makeMethod("full").value()->attach(*decoder, loraSettings(),
+                                                                         Rng(1, "adapter init"));
         QVERIFY(!refused);
         QCOMPARE(refused.error().where, std::string("setting model.weights"));
     }

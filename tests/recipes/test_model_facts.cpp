@@ -50,6 +50,20 @@ private Q_SLOTS:
         QVERIFY(!recipes::modelFacts(record));
     }
 
+    void fewerBitsNeedLess()
+    {
+        const auto config = model::readModelConfig(tinyFolder()).value();
+        const auto needed = [&](const char* weights) {
+            ParamValues settings(recipes::trainingSettings());
+            settings.set("model.weights", weights).value();
+            return recipes::trainingBytes(config, settings, 64);
+        };
+        const auto whole = static_cast<std::uint64_t>(config.parameters()) * 4;
+        const auto saved = needed("float32") - needed("int8");
+        QVERIFY2(saved > whole * 7 / 10 && saved < whole * 3 / 4, std::to_string(saved).c_str());
+        QVERIFY(needed("nf4") < needed("float32")); // here most of the model is its table of pieces
+    }
+
     void piecesAreTheTextAgain()
     {
         const auto encoder = recipes::loadEncoder(tinyFolder());

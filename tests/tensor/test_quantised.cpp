@@ -30,7 +30,8 @@ Floats weightsOf(std::int64_t count)
         auto h = static_cast<std::uint32_t>(static_cast<std::uint64_t>(i) * 2654435761u + 12345);
         h = (h ^ h >> 15) * 2246822519u;
         h ^= h >> 13;
-        const auto total = static_cast<int>((h & 255) + (h >> 8 & 255) + (h >> 16 & 255) + (h >> 24)) - 510;
+        const auto total =
+            static_cast<int>((h & 255) + (h >> 8 & 255) + (h >> 16 & 255) + (h >> 24)) - 510;
         w.push_back(static_cast<float>(total) * static_cast<float>(1 + i / 64 % 7) / 1024);
     }
     if (count > 192) {
@@ -45,8 +46,10 @@ Floats bellShaped(std::int64_t count)
     const Rng rng(4, "weights");
     Floats out;
     for (std::int64_t i = 0; i < count; ++i) {
-        const double u = rng.uniform(0, static_cast<std::uint64_t>(i)), v = rng.uniform(1, static_cast<std::uint64_t>(i));
-        out.push_back(static_cast<float>(std::sqrt(-2 * std::log(1 - u)) * std::cos(2 * std::numbers::pi * v)));
+        const double u = rng.uniform(0, static_cast<std::uint64_t>(i)),
+                     v = rng.uniform(1, static_cast<std::uint64_t>(i));
+        out.push_back(static_cast<float>(std::sqrt(-2 * std::log(1 - u)) *
+                                         std::cos(2 * std::numbers::pi * v)));
     }
     return out;
 }
@@ -104,8 +107,8 @@ void TestQuantised::fourBitsAreThoseOfBitsandbytes_data()
     const auto golden = tests::golden("quantised.json");
     for (std::size_t i = 0; i < golden["cases"].size(); ++i) {
         const auto& c = golden["cases"][i];
-        QTest::addRow("%s of %d x %d%s", c["kind"].get<std::string>().c_str(), c["rows"].get<int>(), c["columns"].get<int>(),
-                      c["doubled"].get<bool>() ? ", twice" : "")
+        QTest::addRow("%s of %d x %d%s", c["kind"].get<std::string>().c_str(), c["rows"].get<int>(),
+                      c["columns"].get<int>(), c["doubled"].get<bool>() ? ", twice" : "")
             << static_cast<int>(i);
     }
 }
@@ -126,13 +129,14 @@ void TestQuantised::fourBitsAreThoseOfBitsandbytes()
     Floats scales;
     if (c["doubled"] == true) {
         const auto wanted = valuesOf<std::uint8_t>(c["absmax"]);
-        const auto nested = valuesOf<float>(c["nestedAbsmax"]), nestedMap = valuesOf<float>(c["nestedMap"]);
+        const auto nested = valuesOf<float>(c["nestedAbsmax"]),
+                   nestedMap = valuesOf<float>(c["nestedMap"]);
         const auto offset = c["offset"].get<float>();
         std::vector<std::uint8_t> own(absmax.size());
         Floats ownNested((absmax.size() + 255) / 256);
         encodeNested(absmax, offset, own.data(), ownNested.data());
-        // bitsandbytes on the processor rounds to 1/32768 before it looks up a code: near the middle
-        // between two values it may take the other one.
+        // bitsandbytes on the processor rounds to 1/32768 before it looks up a code: near the
+        // middle between two values it may take the other one.
         int others = 0;
         for (std::size_t i = 0; i < own.size(); ++i) {
             QVERIFY(std::abs(own[i] - wanted[i]) <= 1);
@@ -152,8 +156,10 @@ void TestQuantised::fourBitsAreThoseOfBitsandbytes()
         QVERIFY(sameBits(absmax, scales));
     }
     Floats values(w.size());
-    decodeFourBit(packed.data(), std::span<const float, 16>(map.data(), 16), scales.data(), 64, 0, count, values.data());
-    const std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    decodeFourBit(packed.data(), std::span<const float, 16>(map.data(), 16), scales.data(), 64, 0,
+                  count, values.data());
+    const std::string bytes(reinterpret_cast<const char*>(values.data()),
+                            values.size() * sizeof(float));
     QCOMPARE(sha256(bytes), c["dequantised"].get<std::string>());
 }
 
@@ -212,7 +218,8 @@ void TestQuantised::rowsAreDecodedAnywhere_data()
     QTest::addColumn<int>("columns");
     for (const auto kind : {WeightKind::Int8, WeightKind::Nf4}) {
         for (const int columns : {1, 13, 64, 70, 192})
-            QTest::addRow("%s, %d columns", std::string(nameOf(kind)).c_str(), columns) << static_cast<int>(kind) << columns;
+            QTest::addRow("%s, %d columns", std::string(nameOf(kind)).c_str(), columns)
+                << static_cast<int>(kind) << columns;
     }
 }
 
@@ -225,7 +232,8 @@ void TestQuantised::rowsAreDecodedAnywhere()
     const auto matrix = quantised(static_cast<WeightKind>(kind), w.data(), rows, columns);
     Floats all(w.size());
     matrix->decode(0, rows, all.data());
-    for (const auto& [first, count] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {1, 1}, {5, 7}, {36, 1}}) {
+    for (const auto& [first, count] :
+         {std::pair<std::int64_t, std::int64_t>{0, 1}, {1, 1}, {5, 7}, {36, 1}}) {
         Floats some(static_cast<std::size_t>(count * columns));
         matrix->decode(first, count, some.data());
         QVERIFY(std::equal(some.begin(), some.end(), all.begin() + first * columns));
@@ -250,7 +258,8 @@ void TestQuantised::errorIsSmall()
     for (std::size_t from = 0; from < w.size(); from += 64) {
         float largest = 0, error = 0;
         for (auto i = from; i < from + 64; ++i)
-            largest = std::max(largest, std::abs(w[i])), error = std::max(error, std::abs(w[i] - back[i]));
+            largest = std::max(largest, std::abs(w[i])),
+            error = std::max(error, std::abs(w[i] - back[i]));
         QVERIFY(error <= largest / 254 * 1.0001f);
     }
 }
@@ -270,7 +279,8 @@ void TestQuantised::productsOfFewRows()
         const auto y = linear(x, matrix, {});
         if (count <= kFewRows)
             QVERIFY(at::equal(y, product(x, dense)));
-        const auto wanted = at::linear(x.to(at::kDouble), dense.to(at::kDouble), bias.to(at::kDouble));
+        const auto wanted =
+            at::linear(x.to(at::kDouble), dense.to(at::kDouble), bias.to(at::kDouble));
         QVERIFY(at::allclose(linear(x, matrix, bias).to(at::kDouble), wanted, 1e-5, 1e-5));
     }
     const auto rows = decodedRows(*matrix, {5, 0, 332, 5});
@@ -282,8 +292,10 @@ void TestQuantised::gradientIsThatOfTheDecodedMatrix_data()
     QTest::addColumn<int>("kind");
     QTest::addColumn<bool>("biased");
     for (const bool biased : {false, true}) {
-        QTest::addRow("int8%s", biased ? ", bias" : "") << static_cast<int>(WeightKind::Int8) << biased;
-        QTest::addRow("nf4%s", biased ? ", bias" : "") << static_cast<int>(WeightKind::Nf4) << biased;
+        QTest::addRow("int8%s", biased ? ", bias" : "")
+            << static_cast<int>(WeightKind::Int8) << biased;
+        QTest::addRow("nf4%s", biased ? ", bias" : "")
+            << static_cast<int>(WeightKind::Nf4) << biased;
     }
 }
 
@@ -296,7 +308,8 @@ void TestQuantised::gradientIsThatOfTheDecodedMatrix()
     const auto dense = decoded(*matrix);
     const auto bias = biased ? at::randn({96}) : at::Tensor();
     const auto dy = at::randn({17, 96});
-    const auto x = at::randn({17, 130}).requires_grad_(true), same = x.detach().clone().requires_grad_(true);
+    const auto x = at::randn({17, 130}).requires_grad_(true),
+               same = x.detach().clone().requires_grad_(true);
     const auto y = linear(x, matrix, bias);
     const auto wanted = biased ? at::linear(same, dense, bias) : at::linear(same, dense);
     QVERIFY(at::equal(y, wanted));

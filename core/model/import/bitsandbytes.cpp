@@ -67,8 +67,9 @@ bool BitsandbytesFolder::isIn(const fs::path& folder)
     if (!how.is_object())
         return false;
     // Older files name no method.
-    const bool named = how.contains("quant_method") ? how["quant_method"] == "bitsandbytes"
-                                                    : how.contains("load_in_4bit") || how.contains("load_in_8bit");
+    const bool named = how.contains("quant_method")
+                           ? how["quant_method"] == "bitsandbytes"
+                           : how.contains("load_in_4bit") || how.contains("load_in_8bit");
     return named && !how.contains("quant_storage_dtype");
 }
 
@@ -86,8 +87,8 @@ Result<BitsandbytesFolder> BitsandbytesFolder::open(const fs::path& folder)
     out.m_config = *std::move(config);
     if (out.m_config.transposedWeights)
         return Error{ErrorCode::Unsupported,
-                     fmt::format("compressed {} models are not opened", out.m_config.family), folder.string(),
-                     "Choose the uncompressed version of the model"};
+                     fmt::format("compressed {} models are not opened", out.m_config.family),
+                     folder.string(), "Choose the uncompressed version of the model"};
     auto weights = tensor::WeightFiles::open(folder);
     if (!weights)
         return weights.error();
@@ -97,7 +98,8 @@ Result<BitsandbytesFolder> BitsandbytesFolder::open(const fs::path& folder)
                                            return found ? &found->shape : nullptr;
                                        },
                                        [&](const std::string& a, const std::string& b) {
-                                           return std::ranges::equal(out.find(a)->bytes, out.find(b)->bytes);
+                                           return std::ranges::equal(out.find(a)->bytes,
+                                                                     out.find(b)->bytes);
                                        }});
     for (const auto& weight : expectedWeights(out.m_config)) {
         if (auto fine = out.check(weight); !fine)
@@ -118,19 +120,21 @@ const TensorInfo* BitsandbytesFolder::find(const std::string& name) const
 
 Error BitsandbytesFolder::broken(const std::string& weight, const std::string& what) const
 {
-    return Error{ErrorCode::InvalidInput, fmt::format("the compressed weight '{}' {}", weight, what),
-                 m_folder.string(), "Fetch the model's folder again, or choose its uncompressed version"};
+    return Error{ErrorCode::InvalidInput,
+                 fmt::format("the compressed weight '{}' {}", weight, what), m_folder.string(),
+                 "Fetch the model's folder again, or choose its uncompressed version"};
 }
 
-Result<const TensorInfo*> BitsandbytesFolder::part(const std::string& name, DType type, std::int64_t count) const
+Result<const TensorInfo*> BitsandbytesFolder::part(const std::string& name, DType type,
+                                                   std::int64_t count) const
 {
     const auto* found = m_weights.find(name);
     if (!found)
         return broken(name, "is missing");
     if (found->dtype != type || elementsOf(found->shape) != count)
         return broken(name, fmt::format("has {} values of type {}, {} of type {} are needed",
-                                        elementsOf(found->shape), tensor::nameOf(found->dtype), count,
-                                        tensor::nameOf(type)));
+                                        elementsOf(found->shape), tensor::nameOf(found->dtype),
+                                        count, tensor::nameOf(type)));
     return found;
 }
 
@@ -149,14 +153,17 @@ Result<void> BitsandbytesFolder::check(const WeightShape& weight)
     }
     if (found->shape != weight.shape)
         return broken(weight.name, fmt::format("has the shape {}, config.json asks for {}",
-                                               tensor::shapeText(found->shape), tensor::shapeText(weight.shape)));
+                                               tensor::shapeText(found->shape),
+                                               tensor::shapeText(weight.shape)));
     if (found->dtype == DType::I8) {
         const auto path = found->name.substr(0, found->name.rfind('.'));
         if (const auto* format = m_weights.find(path + ".weight_format");
-            format && (format->dtype != DType::U8 || format->bytes.size() != 1 || *bytesOf(*format) != 0))
-            return Error{ErrorCode::Unsupported,
-                         fmt::format("'{}' lies in an order for one kind of graphics card", weight.name),
-                         m_folder.string(), "Save the model again with a newer bitsandbytes"};
+            format &&
+            (format->dtype != DType::U8 || format->bytes.size() != 1 || *bytesOf(*format) != 0))
+            return Error{
+                ErrorCode::Unsupported,
+                fmt::format("'{}' lies in an order for one kind of graphics card", weight.name),
+                m_folder.string(), "Save the model again with a newer bitsandbytes"};
         if (auto scales = part(path + ".SCB", DType::F32, weight.shape[0]); !scales)
             return scales.error();
         return {};
@@ -178,7 +185,8 @@ Result<BitsandbytesFolder::FourBit> BitsandbytesFolder::fourBitOf(const WeightSh
     }
     if (!state || state->dtype != DType::U8 || state->bytes.size() > 65536)
         return broken(name, "has no description (quant_state)");
-    const auto json = parseJson({reinterpret_cast<const char*>(state->bytes.data()), state->bytes.size()}, state->name);
+    const auto json = parseJson(
+        {reinterpret_cast<const char*>(state->bytes.data()), state->bytes.size()}, state->name);
     if (!json)
         return json.error();
     const auto number = [&](const char* key) -> std::int64_t {
@@ -191,7 +199,8 @@ Result<BitsandbytesFolder::FourBit> BitsandbytesFolder::fourBitOf(const WeightSh
         !std::has_single_bit(static_cast<std::uint64_t>(out.blockSize)))
         return broken(name, "names no size of a block");
     if (json->value("shape", Json()) != Json(weight.shape))
-        return broken(name, fmt::format("has another shape than {}", tensor::shapeText(weight.shape)));
+        return broken(name,
+                      fmt::format("has another shape than {}", tensor::shapeText(weight.shape)));
     if (elementsOf(codes.shape) != over(count, 2))
         return broken(name, "has another number of codes than its shape asks for");
     const auto blocks = over(count, out.blockSize);
@@ -209,7 +218,8 @@ Result<BitsandbytesFolder::FourBit> BitsandbytesFolder::fourBitOf(const WeightSh
     out.offset = offset.get<float>();
     if (auto scales = part(name + ".absmax", DType::U8, blocks); !scales)
         return scales.error();
-    if (auto nested = part(name + ".nested_absmax", DType::F32, over(blocks, out.nestedBlockSize)); !nested)
+    if (auto nested = part(name + ".nested_absmax", DType::F32, over(blocks, out.nestedBlockSize));
+        !nested)
         return nested.error();
     if (auto map = part(name + ".nested_quant_map", DType::F32, 256); !map)
         return map.error();
@@ -238,8 +248,8 @@ Result<void> BitsandbytesFolder::read(const tensor::TensorPlan& weight, const Pa
     return {};
 }
 
-Result<void> BitsandbytesFolder::readFourBit(const tensor::TensorPlan& weight, const TensorInfo& codes,
-                                             const PartSink& sink) const
+Result<void> BitsandbytesFolder::readFourBit(const tensor::TensorPlan& weight,
+                                             const TensorInfo& codes, const PartSink& sink) const
 {
     const auto& how = m_fourBit.at(weight.name);
     const auto map = floatsOf(*m_weights.find(codes.name + ".quant_map"));
@@ -251,15 +261,16 @@ Result<void> BitsandbytesFolder::readFourBit(const tensor::TensorPlan& weight, c
         const auto nested = floatsOf(*m_weights.find(codes.name + ".nested_absmax")),
                    nestedMap = floatsOf(*m_weights.find(codes.name + ".nested_quant_map"));
         absmax.resize(static_cast<std::size_t>(elementsOf(stored.shape)));
-        tensor::decodeNested({bytesOf(stored), nestedMap.data(), nested.data(), how.nestedBlockSize, how.offset}, 0,
-                             static_cast<std::int64_t>(absmax.size()), absmax.data());
+        tensor::decodeNested(
+            {bytesOf(stored), nestedMap.data(), nested.data(), how.nestedBlockSize, how.offset}, 0,
+            static_cast<std::int64_t>(absmax.size()), absmax.data());
     }
     const auto count = elementsOf(weight.shape);
     std::vector<float> values(static_cast<std::size_t>(std::min(kPart, count)));
     for (std::int64_t from = 0; from < count; from += kPart) {
         const auto some = std::min(kPart, count - from);
-        tensor::decodeFourBit(bytesOf(codes), std::span<const float, 16>(map.data(), 16), absmax.data(),
-                              how.blockSize, from, some, values.data());
+        tensor::decodeFourBit(bytesOf(codes), std::span<const float, 16>(map.data(), 16),
+                              absmax.data(), how.blockSize, from, some, values.data());
         if (auto given = give(sink, values, some); !given)
             return given;
     }
@@ -269,13 +280,16 @@ Result<void> BitsandbytesFolder::readFourBit(const tensor::TensorPlan& weight, c
 Result<void> BitsandbytesFolder::readInt8(const tensor::TensorPlan& weight, const TensorInfo& codes,
                                           const PartSink& sink) const
 {
-    const auto scales = floatsOf(*m_weights.find(codes.name.substr(0, codes.name.rfind('.')) + ".SCB"));
+    const auto scales =
+        floatsOf(*m_weights.find(codes.name.substr(0, codes.name.rfind('.')) + ".SCB"));
     const auto columns = weight.shape[1];
     std::vector<float> values(static_cast<std::size_t>(columns));
     for (std::size_t row = 0; row < scales.size(); ++row) {
-        const auto* code = reinterpret_cast<const std::int8_t*>(bytesOf(codes)) + static_cast<std::int64_t>(row) * columns;
+        const auto* code = reinterpret_cast<const std::int8_t*>(bytesOf(codes)) +
+                           static_cast<std::int64_t>(row) * columns;
         for (std::int64_t i = 0; i < columns; ++i) // rounded twice, as bitsandbytes does
-            values[static_cast<std::size_t>(i)] = static_cast<float>(code[i]) * scales[row] * 0.007874015718698502f;
+            values[static_cast<std::size_t>(i)] =
+                static_cast<float>(code[i]) * scales[row] * 0.007874015718698502f;
         if (auto given = give(sink, values, columns); !given)
             return given;
     }

@@ -87,8 +87,8 @@ void encodeNf4(std::span<const float> values, std::uint8_t* codes, float* absmax
 {
     static const auto middle = midpointsOf(kNf4Values);
     for (std::size_t from = 0, block = 0; from < values.size(); from += kFourBitBlock, ++block) {
-        const auto some = values.subspan(
-            from, std::min<std::size_t>(kFourBitBlock, values.size() - from));
+        const auto some =
+            values.subspan(from, std::min<std::size_t>(kFourBitBlock, values.size() - from));
         const bool whole = some.size() == kFourBitBlock;
         const float largest = largestOf(some), divisor = std::max(largest, 1e-38f);
         absmax[block] = whole ? largest : divisor;
@@ -139,8 +139,8 @@ void encodeNested(std::span<const float> scales, float offset, std::uint8_t* cod
         const float inverse = 1.0f / std::max(largest, 1e-38f);
         for (auto i = from; i < to; ++i) {
             const float scaled = (scales[i] - offset) * inverse;
-            codes[i] = static_cast<std::uint8_t>(
-                std::ranges::lower_bound(middle, scaled) - middle.begin());
+            codes[i] = static_cast<std::uint8_t>(std::ranges::lower_bound(middle, scaled) -
+                                                 middle.begin());
         }
     }
 }

@@ -22,7 +22,8 @@ extern const std::array<float, 16> kNf4Values;
 const std::array<float, 256>& dynamicMap(bool isSigned = true);
 
 /// NF4 codes of values, the earlier one of two in the high half of a byte, and the absolute maximum
-/// of each block of 64. An odd count ends with the code of zero. The bits are those of bitsandbytes.
+/// of each block of 64. An odd count ends with the code of zero. The bits are those of
+/// bitsandbytes.
 void encodeNf4(std::span<const float> values, std::uint8_t* codes, float* absmax);
 
 /// Values [first, first + count) of 4-bit codes: map[code] * absmax of the block.
