@@ -124,16 +124,16 @@ void TokenMatcher::findAll(std::string_view text, std::size_t offset, const Trus
         const AddedToken& token = m_tokens[static_cast<std::size_t>(index)];
         Range range{at, at + length};
         at += length;
+        if (range.end <= taken)
+            continue; // its text went to the match before it
         if (token.singleWord &&
             (endsWithWord(text.substr(0, range.begin)) || startsWithWord(text.substr(range.end))))
             continue;
-        if (token.lstrip)
-            range.begin = withoutSpaceAtEnd(text.substr(0, range.begin));
         range.begin = std::max(range.begin, taken);
+        if (token.lstrip)
+            range.begin = taken + withoutSpaceAtEnd(text.substr(taken, range.begin - taken));
         if (token.rstrip)
             range.end += spaceAtStart(text.substr(range.end));
-        if (range.begin >= range.end)
-            continue; // its text went to the match before it
         found.push_back({range, token.id});
         taken = range.end;
     }

@@ -60,6 +60,7 @@ public:
 
     void apply(std::string& text) const override { run(text); }
     void apply(AlignedText& text) const override { run(text); }
+    double growth() const override { return 9; } // spaces 5/3, canonical forms 3, lower case 1.5
 
 private:
     template<typename Text> void run(Text& text) const

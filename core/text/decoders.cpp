@@ -54,6 +54,7 @@ public:
             m_replacement.apply(token);
         }
     }
+    double growth() const override { return 3 * m_replacement.growth(); } // a stray byte: U+FFFD
 
 private:
     Replacement m_replacement;
@@ -167,8 +168,14 @@ private:
 
 void replaceAll(std::string& text, std::string_view from, std::string_view to)
 {
-    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-        text.replace(at, from.size(), to);
+    std::string out;
+    std::size_t last = 0;
+    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, last)) {
+        out.append(text, last, at - last).append(to);
+        last = at + from.size();
+    }
+    if (last > 0)
+        text = out.append(text, last);
 }
 
 /// English punctuation and short forms without the space that joining put before them.
@@ -363,8 +370,14 @@ Result<Decoders> readDecoders(const Json& json)
     if (json.is_null())
         return out;
     out.present = true;
-    if (auto added = addDecoder(JsonPart(json, "/decoder"), out, 0); !added)
+    const JsonPart part(json, "/decoder");
+    if (auto added = addDecoder(part, out, 0); !added)
         return added.error();
+    double growth = 1;
+    for (const auto& step : out.steps)
+        growth *= step->growth();
+    if (auto bounded = part.boundedGrowth(growth); !bounded)
+        return bounded.error();
     return out;
 }
 

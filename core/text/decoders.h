@@ -13,6 +13,8 @@ class Decoder
 public:
     virtual ~Decoder() = default;
     virtual void apply(std::vector<std::string>& tokens) const = 0;
+    /// Bytes that one byte of the tokens can become at most.
+    virtual double growth() const { return 1; }
 };
 
 struct Decoders

@@ -59,6 +59,16 @@ std::optional<std::int64_t> JsonPart::number(const char* key, std::int64_t byDef
     return found->is_number_integer() ? std::optional(found->get<std::int64_t>()) : std::nullopt;
 }
 
+Result<void> JsonPart::boundedGrowth(double times) const
+{
+    constexpr double kMost = 10'000; // published files stay below a hundred
+    if (times <= kMost)
+        return {};
+    return invalid(fmt::format("its steps together can make a text {:.0g} times as long; at most "
+                               "{:.0f} times is accepted",
+                               times, kMost));
+}
+
 Error JsonPart::badKinds() const { return invalid("a value is missing or of the wrong kind"); }
 
 Error JsonPart::unknown(const std::string& what) const

@@ -32,6 +32,10 @@ public:
     std::optional<std::string> text(const char* key, const std::string& byDefault = {}) const;
     std::optional<std::int64_t> number(const char* key, std::int64_t byDefault) const;
 
+    /// Errors: InvalidInput when the steps of this part can together make a text far longer than any
+    /// published ones do; `times` is the product of what each can make of one byte.
+    Result<void> boundedGrowth(double times) const;
+
     Error badKinds() const;
     Error unknown(const std::string& what) const;
     Error invalid(const std::string& what) const;

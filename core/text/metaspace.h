@@ -31,6 +31,10 @@ public:
     {
     }
     void apply(Pieces& pieces) const override;
+    double growth() const override
+    {
+        return 1 + static_cast<double>(m_settings.replacement.size());
+    }
 
 private:
     Piece withMarks(const Piece& piece, bool inFront, Pieces& pieces) const;

@@ -8,6 +8,7 @@
 #include "text/regex.h"
 #include "text/unicode.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace fettle::text {
@@ -23,6 +24,7 @@ public:
     }
     void apply(std::string& text) const override { m_form.apply(text); }
     void apply(AlignedText& text) const override { m_form.apply(text); }
+    double growth() const override { return 11; } // U+FDFA: 3 bytes -> 33
 
 private:
     NormalForm m_form;
@@ -33,6 +35,7 @@ class Lowercase final : public Normalizer
 public:
     void apply(std::string& text) const override { eachCharacter(text, appendLower); }
     void apply(AlignedText& text) const override { eachCharacter(text, appendLower); }
+    double growth() const override { return 1.5; } // U+0130, U+023A: 2 bytes -> 3
 };
 
 class Prepend final : public Normalizer
@@ -62,6 +65,7 @@ public:
     }
     void apply(std::string& text) const override { m_replacement.apply(text); }
     void apply(AlignedText& text) const override { m_replacement.apply(text); }
+    double growth() const override { return m_replacement.growth(); }
 
 private:
     Replacement m_replacement;
@@ -165,6 +169,7 @@ public:
             out += toByteLevel(bytes);
         });
     }
+    double growth() const override { return 2; }
 };
 
 Result<void> addNormalizer(const JsonPart& part, Normalizers& out, int depth)
@@ -237,8 +242,14 @@ Result<Normalizers> readNormalizers(const Json& json)
     Normalizers out;
     if (json.is_null())
         return out;
-    if (auto added = addNormalizer(JsonPart(json, "/normalizer"), out, 0); !added)
+    const JsonPart part(json, "/normalizer");
+    if (auto added = addNormalizer(part, out, 0); !added)
         return added.error();
+    double growth = 1;
+    for (const auto& step : out)
+        growth *= step->growth();
+    if (auto bounded = part.boundedGrowth(growth); !bounded)
+        return bounded.error();
     return out;
 }
 
@@ -276,6 +287,16 @@ std::vector<Range> Replacement::find(std::string_view text) const
             found.push_back({at, at + m_literal.size()});
     }
     return found;
+}
+
+double Replacement::growth() const
+{
+    const auto content = static_cast<double>(m_content.size());
+    const auto least =
+        static_cast<double>(m_regex ? m_regex->shortestMatch() : m_literal.size());
+    if (m_regex && least == 0) // may stand between any two bytes
+        return 1 + content;
+    return least == 0 ? 1 : std::max(1.0, content / least);
 }
 
 void Replacement::apply(std::string& text) const

@@ -17,6 +17,8 @@ public:
     virtual void apply(std::string& text) const = 0;
     /// The same text, with the origin of each character.
     virtual void apply(AlignedText& text) const = 0;
+    /// Bytes that one byte of the text can become at most.
+    virtual double growth() const { return 1; }
 };
 
 using Normalizers = std::vector<std::unique_ptr<const Normalizer>>;
@@ -31,6 +33,8 @@ public:
     static Result<Replacement> fromJson(const Json& part, const std::string& place);
     void apply(std::string& text) const;
     void apply(AlignedText& text) const;
+    /// Bytes that one byte of the text can become at most.
+    double growth() const;
 
 private:
     std::vector<Range> find(std::string_view text) const;

@@ -32,6 +32,7 @@ public:
             piece = pieces.replaced(piece, " " + std::string(piece.text), std::move(origins));
         }
     }
+    double growth() const override { return 2; }
 };
 
 class Gpt2Split final : public PreTokenizer
@@ -54,6 +55,7 @@ public:
         for (Piece& piece : pieces.list)
             piece = toByteLevel(piece, pieces);
     }
+    double growth() const override { return 2; }
 };
 
 /// Numbers of Unicode 17: the reference's patterns do not know them, its digits do.
@@ -267,8 +269,14 @@ Result<PreTokenizers> readPreTokenizers(const Json& json)
     PreTokenizers out;
     if (json.is_null())
         return out;
-    if (auto added = addPreTokenizer(JsonPart(json, "/pre_tokenizer"), out, 0); !added)
+    const JsonPart part(json, "/pre_tokenizer");
+    if (auto added = addPreTokenizer(part, out, 0); !added)
         return added.error();
+    double growth = 1;
+    for (const auto& step : out.steps)
+        growth *= step->growth();
+    if (auto bounded = part.boundedGrowth(growth); !bounded)
+        return bounded.error();
     return out;
 }
 

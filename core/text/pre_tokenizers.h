@@ -46,6 +46,8 @@ class PreTokenizer
 public:
     virtual ~PreTokenizer() = default;
     virtual void apply(Pieces& pieces) const = 0;
+    /// Bytes that one byte of the text can become at most.
+    virtual double growth() const { return 1; }
 };
 
 struct PreTokenizers

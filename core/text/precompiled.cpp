@@ -90,6 +90,18 @@ public:
             text.transform(changes);
     }
 
+    double growth() const override // by the longest text of the table
+    {
+        std::size_t longest = 1, begin = 0;
+        for (auto end = m_texts.find('\0'); begin < m_texts.size(); end = m_texts.find('\0', begin)) {
+            longest = std::max(longest, std::min(end, m_texts.size()) - begin);
+            if (end == std::string::npos)
+                break;
+            begin = end + 1;
+        }
+        return static_cast<double>(longest);
+    }
+
 private:
     /// Calls use(part, replacement) for what the table replaces, by grapheme or by letter;
     /// null: the part stays.

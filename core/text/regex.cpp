@@ -3,6 +3,7 @@
 #include "text/newer_characters.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <algorithm>
 #include <fmt/format.h>
 #include <pcre2.h>
 
@@ -164,7 +165,6 @@ struct Scratch
         , stack(pcre2_jit_stack_create(32 * 1024, 8 * 1024 * 1024, nullptr))
     {
         pcre2_jit_stack_assign(context, nullptr, stack);
-        pcre2_set_match_limit(context, 20'000'000);
         pcre2_set_heap_limit(context, 64 * 1024); // kB
     }
     ~Scratch()
@@ -179,6 +179,43 @@ struct Scratch
     pcre2_match_data* data;
     pcre2_match_context* context;
     pcre2_jit_stack* stack;
+};
+
+/// The steps that one text may take. PCRE2 tells no count, so a match is tried with few steps first
+/// and with eight times as many when they were not enough: what a try was allowed is what it costs.
+class StepBudget
+{
+public:
+    explicit StepBudget(std::size_t textBytes)
+        : m_left(100'000 + 1'000 * std::uint64_t{textBytes})
+    {
+    }
+
+    /// As pcre2_match(); PCRE2_ERROR_MATCHLIMIT when nothing is left.
+    int match(const pcre2_code* code, std::string_view text, std::size_t at, Scratch& scratch)
+    {
+        const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+        std::uint32_t options = PCRE2_NO_UTF_CHECK;
+        for (std::uint32_t limit = 100; limit <= std::min(m_left, kMostSteps); limit *= 8) {
+            pcre2_set_match_limit(scratch.context, limit);
+            int found = pcre2_match(code, subject, text.size(), at, options, scratch.data,
+                                    scratch.context);
+            if (found == PCRE2_ERROR_JIT_STACKLIMIT) { // the interpreter's frames are on the heap
+                options |= PCRE2_NO_JIT;
+                found = pcre2_match(code, subject, text.size(), at, options, scratch.data,
+                                    scratch.context);
+            }
+            m_left -= limit;
+            if (found != PCRE2_ERROR_MATCHLIMIT)
+                return found;
+        }
+        return PCRE2_ERROR_MATCHLIMIT;
+    }
+
+private:
+    static constexpr std::uint64_t kMostSteps = 20'000'000; // of one match
+
+    std::uint64_t m_left;
 };
 
 std::size_t afterCodePoint(std::string_view text, std::size_t at)
@@ -226,26 +263,40 @@ Result<std::shared_ptr<const Regex>> Regex::compile(const std::string& pattern)
     std::shared_ptr<Regex> regex(new Regex);
     regex->m_code = std::make_unique<Code>();
     regex->m_code->code = compiled;
+    std::vector<Range> matches;
+    for (const char* letters : {"a", " ", "1", "ab ", "A-", "\n"}) {
+        std::string text;
+        while (text.size() < 300)
+            text += letters;
+        if (!regex->findAll(text + "!", matches))
+            return Error{ErrorCode::InvalidInput,
+                         "a pattern takes far more steps than the text has letters",
+                         "tokenizer.json",
+                         "Use a tokenizer whose patterns do not repeat a repetition"};
+    }
     return std::shared_ptr<const Regex>(std::move(regex));
 }
 
-void Regex::findAll(std::string_view text, std::vector<Range>& matches) const
+std::size_t Regex::shortestMatch() const
+{
+    std::uint32_t characters = 0;
+    pcre2_pattern_info(m_code->code, PCRE2_INFO_MINLENGTH, &characters);
+    return characters;
+}
+
+bool Regex::findAll(std::string_view text, std::vector<Range>& matches) const
 {
     static thread_local Scratch scratch;
     const std::string replaced = withStandIns(text);
     if (!replaced.empty())
         text = replaced;
-    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     std::size_t at = 0, lastEnd = 0;
     bool any = false;
+    StepBudget budget(text.size());
     while (at <= text.size()) {
-        int found = pcre2_match(m_code->code, subject, text.size(), at, PCRE2_NO_UTF_CHECK,
-                                scratch.data, scratch.context);
-        if (found == PCRE2_ERROR_JIT_STACKLIMIT) // the interpreter keeps its frames on the heap
-            found = pcre2_match(m_code->code, subject, text.size(), at,
-                                PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch.data, scratch.context);
+        const int found = budget.match(m_code->code, text, at, scratch);
         if (found < 0)
-            return;
+            return found == PCRE2_ERROR_NOMATCH;
         const auto* ends = pcre2_get_ovector_pointer(scratch.data);
         const Range range{ends[0], ends[1]};
         const bool empty = range.begin == range.end;
@@ -256,6 +307,7 @@ void Regex::findAll(std::string_view text, std::vector<Range>& matches) const
         }
         at = empty ? afterCodePoint(text, range.end) : range.end;
     }
+    return true;
 }
 
 } // namespace fettle::text

@@ -16,16 +16,21 @@ namespace fettle::text {
 class Regex
 {
 public:
-    /// Errors: InvalidInput with PCRE2's reason; Unsupported naming the part that the two engines
-    /// read differently.
+    /// Errors: InvalidInput with PCRE2's reason, or when short plain texts already take the pattern
+    /// more steps than findAll() has; Unsupported naming the part that the two engines read
+    /// differently.
     static Result<std::shared_ptr<const Regex>> compile(const std::string& pattern);
     ~Regex();
     Regex(const Regex&) = delete;
     Regex& operator=(const Regex&) = delete;
 
-    /// All matches from left to right; `text` must be well-formed UTF-8. A pattern that runs into
-    /// its step limit matches nothing from there on.
-    void findAll(std::string_view text, std::vector<Range>& matches) const;
+    /// All matches from left to right; `text` must be well-formed UTF-8. Backtracking is bounded by
+    /// the length of the text; a pattern that needs more matches nothing from there on, and the
+    /// answer is false. Going over a run of letters again at each of its places is not counted.
+    bool findAll(std::string_view text, std::vector<Range>& matches) const;
+
+    /// A lower bound for the bytes of a match; 0: it may be empty.
+    std::size_t shortestMatch() const;
 
 private:
     Regex() = default;

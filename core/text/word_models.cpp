@@ -3,6 +3,8 @@
 #include "text/json_parts.h"
 #include "text/unicode.h"
 
+#include <algorithm>
+
 namespace fettle::text {
 
 namespace {
@@ -51,6 +53,8 @@ Result<std::unique_ptr<WordPieceModel>> WordPieceModel::fromJson(const Json& mod
     out->m_prefix = *prefix;
     out->m_longest = static_cast<std::size_t>(*longest);
     out->m_unk = *unk;
+    for (TokenId id = 0; id < out->m_vocab.size(); ++id)
+        out->m_longestToken = std::max(out->m_longestToken, out->m_vocab.tokenOf(id).size());
     return out;
 }
 
@@ -70,7 +74,8 @@ void WordPieceModel::encode(std::string_view piece, std::vector<TokenId>& ids,
         return unknown();
     std::string wanted;
     for (std::size_t start = 0; start < piece.size();) {
-        std::size_t end = piece.size();
+        // Nothing longer is in the vocabulary; a character that this cuts is found by none either.
+        std::size_t end = std::min(piece.size(), start + m_longestToken);
         std::optional<TokenId> id;
         while (end > start) {
             wanted.assign(start > 0 ? m_prefix : "");

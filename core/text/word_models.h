@@ -22,6 +22,7 @@ private:
     std::string m_prefix;
     TokenId m_unk = 0;
     std::size_t m_longest = 100; // characters of a word
+    std::size_t m_longestToken = 0; // bytes, with the prefix
 };
 
 /// Whole pieces only.

@@ -57,6 +57,38 @@ std::string split(const std::string& pattern)
         .dump();
 }
 
+/// A sequence of `count` equal steps.
+std::string repeated(const std::string& step, int count, const std::string& key)
+{
+    Json steps = Json::array();
+    for (int i = 0; i < count; ++i)
+        steps.push_back(Json::parse(step));
+    return Json{{"type", "Sequence"}, {key, steps}}.dump();
+}
+
+std::vector<Planted> growingCases()
+{
+    const std::string twice = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
+    const std::string empty = R"({"type":"Replace","pattern":{"Regex":"x*"},"content":"aaaaaaaaa"})";
+    const std::string words = "times as long";
+    return {
+        changed("thirty normalizers that double the text", "/normalizer",
+                repeated(twice, 30, "normalizers"), words),
+        changed("five normalizers that write between all letters", "/normalizer",
+                repeated(empty, 5, "normalizers"), words),
+        changed("thirty byte-level alphabets on one another", "/pre_tokenizer",
+                repeated(R"({"type":"ByteLevel"})", 30, "pretokenizers"), words),
+        changed("thirty marks for spaces that are spaces", "/pre_tokenizer",
+                repeated(R"({"type":"Metaspace","replacement":"  "})", 30, "pretokenizers"), words),
+        changed("thirty decoders that double the text", "/decoder",
+                repeated(twice, 30, "decoders"), words),
+        changed("a pattern that doubles its work with every letter", "/pre_tokenizer",
+                split("(a+)+$"), "more steps"),
+        changed("a replacement that doubles its work with every space", "/normalizer",
+                R"({"type":"Replace","pattern":{"Regex":"( |  )+(b|c)x*"},"content":""})", "more steps"),
+    };
+}
+
 std::vector<Planted> jsonCases()
 {
     std::string nested = R"({"type":"NFC"})";
@@ -264,7 +296,7 @@ std::vector<Planted> ggufCases()
 std::vector<Planted> tokenizerCases()
 {
     std::vector<Planted> all;
-    for (auto* more : {jsonCases, olderCases, ggufCases, templateCases}) {
+    for (auto* more : {jsonCases, growingCases, olderCases, ggufCases, templateCases}) {
         auto cases = more();
         std::ranges::move(cases, std::back_inserter(all));
     }

@@ -158,7 +158,45 @@ private Q_SLOTS:
         QCOMPARE(tokenizer->decode(ids, false).size() > 0, true);
     }
 
-    /// Patterns that double their work with every letter, on a megabyte.
+    /// Added tokens that take the spaces around them, words of many letters, tokens with many marks.
+    void spacesWordsAndMarksTakeLittleTime_data()
+    {
+        QTest::addColumn<QString>("key");
+        QTest::addColumn<QString>("value");
+        QTest::addColumn<QString>("part");
+        const QString added = R"([{"id":8,"content":"%1","lstrip":%2,"rstrip":%3,"normalized":false}])";
+        QTest::newRow("spaces before") << "/added_tokens" << added.arg(" ", "true", "false") << " ";
+        QTest::newRow("spaces behind") << "/added_tokens" << added.arg(" ", "false", "true") << " ";
+        QTest::newRow("spaces between") << "/added_tokens" << added.arg("b", "true", "true") << "b     ";
+        QTest::newRow("word pieces")
+            << "/model"
+            << R"({"type":"WordPiece","unk_token":"a","max_input_chars_per_word":10000,"vocab":{"a":0,"##a":1}})"
+            << QString("a").repeated(9'999) + " ";
+        QTest::newRow("marks of an end of word")
+            << "/decoder" << R"({"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"CTC","word_delimiter_token":"a","pad_token":"b"}]})"
+            << "ab ";
+    }
+    void spacesWordsAndMarksTakeLittleTime()
+    {
+        QFETCH(QString, key);
+        QFETCH(QString, value);
+        QFETCH(QString, part);
+        auto json = wordsOfLetters();
+        json["pre_tokenizer"] = {{"type", "WhitespaceSplit"}};
+        json[Json::json_pointer(key.toStdString())] = Json::parse(value.toStdString());
+        const auto tokenizer = text::JsonTokenizer::fromJson(json);
+        QVERIFY2(tokenizer, tokenizer ? "" : tokenizer.error().sentence().c_str());
+        const auto text = megabyte(part.toStdString());
+        QElapsedTimer timer;
+        timer.start();
+        const auto ids = (*tokenizer)->encode(text);
+        (*tokenizer)->decode(ids, false);
+        QVERIFY2(timer.elapsed() < 5'000, qPrintable(QString::number(timer.elapsed())));
+        QVERIFY(!ids.empty());
+    }
+
+    /// Patterns that double their work with every letter: refused when a few hundred letters show
+    /// it, else bounded on a megabyte.
     void backtrackingIsBounded_data()
     {
         QTest::addColumn<QString>("pattern");
@@ -170,7 +208,10 @@ private Q_SLOTS:
     {
         QFETCH(QString, pattern);
         const auto regex = text::Regex::compile(pattern.toStdString());
-        QVERIFY2(regex, regex ? "" : regex.error().sentence().c_str());
+        if (!regex) {
+            QVERIFY(regex.error().what.find("more steps") != std::string::npos);
+            return;
+        }
         const auto text = megabyte("a") + "!";
         std::vector<text::Range> matches;
         QElapsedTimer timer;
