@@ -45,7 +45,10 @@ struct Targets
 
 at::Tensor longs(const std::vector<std::int64_t>& values) { return at::tensor(values, at::kLong); }
 
-at::Tensor pattern() { return (at::arange(16, at::kFloat) * 0.9).cos(); }
+at::Tensor pattern(const at::Tensor& states) // [..., hidden] -> [hidden]
+{
+    return (at::arange(states.size(-1), at::kFloat) * 0.9).cos();
+}
 
 std::vector<std::int64_t> greedy(model::LanguageModel& model, const std::vector<Ids>& texts,
                                  std::size_t which)
@@ -76,7 +79,7 @@ class TestEncoders : public QObject
 {
     Q_OBJECT
 private Q_SLOTS:
-    void initTestCase() { m_golden = golden("families_encoders.json"); }
+    void initTestCase() { m_golden = familyGolden("families_encoders.json"); }
 
     void encoders_data() { names("encoders"); }
     void encoders();
@@ -169,9 +172,9 @@ void TestEncoders::encoderGradients()
     makeTrainable(*encoder);
     auto tokens = texts(expected, encoder->config.encoder.tokenTypes > 1);
     const auto states = encoder->hidden(tokens);
-    auto loss = (states.narrow(0, 0, tokens.offsets[1]) * pattern()).mean();
+    auto loss = (states.narrow(0, 0, tokens.offsets[1]) * pattern(states)).mean();
     if (encoder->pooler.exists())
-        loss = loss + (encoder->pooled(states, tokens.offsets)[0] * pattern()).sum();
+        loss = loss + (encoder->pooled(states, tokens.offsets)[0] * pattern(states)).sum();
     if (encoder->hasLanguageHead()) {
         const auto labels = expected["labels"].get<std::vector<std::int64_t>>();
         const auto rows =
@@ -182,7 +185,8 @@ void TestEncoders::encoderGradients()
     QVERIFY(near(loss.item<double>(), expected["loss"].get<double>(), 1e-5, 1e-6));
     loss.backward();
     double largest = 0;
-    QCOMPARE(wrongGradient(*encoder, expected["gradients"], largest), std::string());
+    const auto wrong = wrongGradient(*encoder, expected["gradients"], largest);
+    QVERIFY2(wrong.empty(), wrong.c_str());
     parity(name.toStdString(), "gradients", largest);
 }
 
@@ -212,7 +216,7 @@ void TestEncoders::writers()
     qInfo("largest difference: %.2g in float32, %.2g in float64", largest, wideDifference);
     QVERIFY(largest < 1e-4);
     // The reference takes the variance of its norms in float32 in a float64 model too.
-    QVERIFY(wideDifference < 1e-5);
+    QVERIFY(wideDifference < 2e-5);
     parity(name.toStdString(), "logits", largest);
 }
 
@@ -237,7 +241,8 @@ void TestEncoders::writerGradients()
     QVERIFY(near(loss.item<double>(), expected["loss"].get<double>(), 1e-5, 0));
     loss.backward();
     double largest = 0;
-    QCOMPARE(wrongGradient(*model, expected["gradients"], largest), std::string());
+    const auto wrong = wrongGradient(*model, expected["gradients"], largest);
+    QVERIFY2(wrong.empty(), wrong.c_str());
     parity(name.toStdString(), "gradients", largest);
 }
 
@@ -330,8 +335,9 @@ void TestEncoders::lowRankUpdatesActOnEverySite()
     const auto before = states();
     auto attached = method->attach(*model, values, Rng(1, "start")).value();
     QCOMPARE(attached->trainable().size(), 2 * model->sites().size());
-    QVERIFY(at::equal(states(), before));
-    (states() * pattern()).sum().backward();
+    const auto untouched = states();
+    QVERIFY(at::equal(untouched, before));
+    (untouched * pattern(untouched)).sum().backward();
     {
         const at::NoGradGuard noGrad;
         for (const auto& each : attached->trainable()) {

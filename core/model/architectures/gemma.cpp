@@ -17,27 +17,29 @@ void readCommon(ConfigReader& reader, ModelConfig& config, const ShapeKeys& keys
     config.tieEmbeddings = true;
 }
 
-ShapeKeys keysFor(ConfigReader& reader)
+ShapeKeys keysFor(const char* activation)
 {
-    ShapeKeys keys{.defaultPositions = 8192, .defaultHeadDim = 256};
-    keys.activation = reader.has("hidden_activation") ? "hidden_activation" : "hidden_act";
-    keys.defaultActivation = "gelu_pytorch_tanh";
-    return keys;
+    return {.activation = activation,
+            .defaultActivation = "gelu_pytorch_tanh",
+            .defaultPositions = 8192,
+            .defaultHeadDim = 256};
 }
 
-/// Norms before and behind both parts of a block, an own scale of the scores, and soft caps.
-void readSecond(ConfigReader& reader, ModelConfig& config, double attentionCap, double logitCap)
+/// Absent: the family's own; null: none.
+double readCap(ConfigReader& reader, const char* key, double byDefault)
+{
+    return reader.object().contains(key) ? reader.real(key, 0, 1e9, 0) : byDefault;
+}
+
+/// Norms before and behind both parts of a block, an own scale of the scores, a soft cap on logits.
+void readSecond(ConfigReader& reader, ModelConfig& config, double logitCap)
 {
     config.names.afterAttention = "post_attention_layernorm";
     config.names.mlpNorm = "pre_feedforward_layernorm";
     config.names.afterMlp = "post_feedforward_layernorm";
     config.attentionScale =
         1 / std::sqrt(reader.real("query_pre_attn_scalar", 1e-6, 1e9, 256));
-    const auto cap = [&](const char* key, double byDefault) {
-        return reader.object().contains(key) ? reader.real(key, 0, 1e9, 0) : byDefault;
-    };
-    config.attentionSoftcap = cap("attn_logit_softcapping", attentionCap);
-    config.logitSoftcap = cap("final_logit_softcapping", logitCap);
+    config.logitSoftcap = readCap(reader, "final_logit_softcapping", logitCap);
     config.slidingWindow = reader.integer("sliding_window", 0, 10'000'000, 4096);
 }
 
@@ -46,33 +48,36 @@ void readSecond(ConfigReader& reader, ModelConfig& config, double attentionCap, 
 /// RMS norms by 1 + weight, embeddings times sqrt(hidden), gated tanh-GELU, tied head.
 void readGemma(ConfigReader& reader, ModelConfig& config)
 {
-    ShapeKeys keys = keysFor(reader);
+    ShapeKeys keys = keysFor("hidden_act");
     keys.defaultKvHeads = 16;
     readCommon(reader, config, keys, 10000);
+    if (config.activation == "gelu") // published so and meant as the tanh form
+        config.activation = "gelu_tanh";
 }
 
 /// As gemma with four norms a block and soft caps; even layers slide.
 void readGemma2(ConfigReader& reader, ModelConfig& config)
 {
-    ShapeKeys keys = keysFor(reader);
+    ShapeKeys keys = keysFor("hidden_activation");
     keys.defaultKvHeads = 4;
     readCommon(reader, config, keys, 10000);
-    readSecond(reader, config, 50, 30);
+    readSecond(reader, config, 30);
+    config.attentionSoftcap = readCap(reader, "attn_logit_softcapping", 50);
     if (reader.problem() || readLayerTypes(reader, config, config.slidingWindow))
         return;
     for (std::size_t i = 0; i < config.layer.size(); i += 2)
         config.layer[i].window = config.slidingWindow;
 }
 
-/// As gemma2 without caps, with norms on the heads of q and k; the sliding layers turn by their own
+/// As gemma2 without caps on the scores, with norms on the heads of q and k; the sliding layers turn by their own
 /// theta, every sixth layer is full.
 void readGemma3(ConfigReader& reader, ModelConfig& config)
 {
-    ShapeKeys keys = keysFor(reader);
+    ShapeKeys keys = keysFor("hidden_activation");
     keys.defaultKvHeads = 4;
     keys.defaultPositions = 131072;
     readCommon(reader, config, keys, 1e6);
-    readSecond(reader, config, 0, 0);
+    readSecond(reader, config, 0);
     config.headNorm = HeadNorm::PerHead;
     config.names.qNorm = "self_attn.q_norm";
     config.names.kNorm = "self_attn.k_norm";

@@ -85,6 +85,12 @@ void readLongrope(ConfigReader& rope, RopeScaling& scaling, std::int64_t pairs)
     scaling.shortFactors = rope.reals("short_factor", kMaxWidth);
     scaling.longFactors = rope.reals("long_factor", kMaxWidth);
     const auto count = static_cast<std::size_t>(pairs);
+    // A stated factor stands in place of the ratio of both lengths; see rotary.cpp.
+    if (scaling.attentionFactor == 0 && rope.has("factor") && scaling.originalMaxPositions > 1)
+        scaling.attentionFactor =
+            scaling.factor <= 1 ? 1
+                                : std::sqrt(1 + std::log(scaling.factor) /
+                                                    std::log(scaling.originalMaxPositions));
     if (scaling.shortFactors.size() != count || scaling.longFactors.size() != count)
         rope.refuse(
             fmt::format("'short_factor' and 'long_factor' must have {} numbers each", pairs));

@@ -122,11 +122,12 @@ void readMt5(ConfigReader& reader, ModelConfig& config)
     readCommon(reader, config, "gated-gelu", "SelfAttention", 1024);
 }
 
-/// umt5: as mt5 with numbers for the distances in each layer; scaled before the head as t5.
+/// umt5: as mt5 with numbers for the distances in each layer; always scaled before the head, as the
+/// reference does whatever the file says of the head.
 void readUmt5(ConfigReader& reader, ModelConfig& config)
 {
     readCommon(reader, config, "gated-gelu", "SelfAttention", 1024);
-    readHeadScale(reader, config);
+    config.logitScale = 1 / std::sqrt(static_cast<double>(config.hidden));
     config.relative.inEachLayer = true;
 }
 

@@ -93,11 +93,27 @@ Result<void> checkNumbers(const ModelConfig& config, const GgufFamily& family)
         if (config.layer[static_cast<std::size_t>(i)].rotary == without)
             return cannotSay(config, "this choice of layers without positions");
     }
+    // Readers of other architectures look for no factors of their own for each frequency.
+    const bool byFrequency = family.architecture == "llama" || granite ||
+                             (family.family == "phi3" && config.rope.type == "longrope");
+    if (!byFrequency && (config.rope.type == "llama3" || config.rope.type == "longrope"))
+        return cannotSay(config, fmt::format("the rotary scaling '{}'", config.rope.type));
     if (!family.freeHeads && config.heads * config.headDim != config.hidden)
         return cannotSay(config, "heads that together are not as wide as the model");
     if (family.head == Tied && !config.tieEmbeddings)
         return cannotSay(config, "an output head of its own");
     return {};
+}
+
+/// The files name no activation: each architecture has one. Both forms of GELU count as one, with a
+/// note.
+Result<void> checkActivation(const ModelConfig& config, const GgufFamily& family)
+{
+    const auto gelu = [](std::string_view name) { return name.starts_with("gelu"); };
+    if (config.activation == family.activation ||
+        (gelu(config.activation) && gelu(family.activation)))
+        return {};
+    return cannotSay(config, fmt::format("the activation '{}'", config.activation));
 }
 
 void noteWhatDiffers(const ModelConfig& config, std::vector<std::string>& notes)
@@ -136,6 +152,8 @@ Result<const GgufFamily*> ggufFamilyFor(const ModelConfig& config, std::vector<s
     if (auto fine = checkExperts(config); !fine)
         return fine.error();
     if (auto fine = checkNumbers(config, *family); !fine)
+        return fine.error();
+    if (auto fine = checkActivation(config, *family); !fine)
         return fine.error();
     noteWhatDiffers(config, notes);
     const bool slides = std::ranges::any_of(config.layer, [&](const LayerConfig& layer) {

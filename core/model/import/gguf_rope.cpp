@@ -166,6 +166,8 @@ std::vector<GgufComputed> ropeToGguf(const ModelConfig& config, const std::strin
         if (std::abs(ownMultiplier(config) - 1) > 1e-6)
             keys.f32(scaling + "attn_factor", ownMultiplier(config));
     } else if (rope.type == "longrope") {
+        if (architecture != "phi3") // which knows no other form
+            keys.text(scaling + "type", rope.type);
         keys.u32(scaling + "original_context_length", original);
         keys.f32(scaling + "attn_factor", rotaryFor(config, false, 1).multiplier);
         const auto floats = [](const std::vector<double>& values) {
