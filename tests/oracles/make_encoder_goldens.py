@@ -54,11 +54,15 @@ WRITERS = {
                                                                             feed_forward_proj="gated-gelu")),
     "longt5_global": ("LongT5ForConditionalGeneration", "LongT5Config", dict(LONG, encoder_attention_type="transient-global")),
 }
-OWN_HEAD = {"t5_gated", "mt5"}  # as in the published files of these families
 
 
 def gradients(model, prefix):
-    named = sorted(model.named_parameters())
+    """By the names of published files: what is tied counts as the embedding table."""
+    names = {}
+    for name, value in model.named_parameters(remove_duplicate=False):
+        if id(value) not in names or "embeddings" in name:
+            names[id(value)] = name
+    named = sorted((names[id(v)], v) for v in model.parameters())
     return {(prefix + n if prefix and not n.startswith(prefix) else n): probes(v.grad) for n, v in named if v.grad is not None}
 
 
@@ -79,17 +83,18 @@ def padded(texts, pad, left=False):
     return ids, torch.tensor([z + o if left else o + z for o, z in zip(ones, zeros)])
 
 
-def change_files(name, folder):
+def change_files(folder, arguments):
     """Makes the forms that other versions of the library wrote."""
+    name = folder.name
     path, config_path = folder / "model.safetensors", folder / "config.json"
     weights, config = safetensors.torch.load_file(path), json.loads(config_path.read_text())
     if name == "bert_old":
         rename = lambda n: n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
         weights = {rename(n): v for n, v in weights.items()}
         weights["embeddings.position_ids"] = torch.arange(40).unsqueeze(0)
-    if name in OWN_HEAD:
+    if name == "mt5" or "d_kv" in arguments and arguments.get("tie_word_embeddings") is False:  # as in published files
         generator = torch.Generator().manual_seed(5)
-        weights["lm_head.weight"] = torch.randn((48, 16), generator=generator) * 0.25
+        weights["lm_head.weight"] = torch.randn((config["vocab_size"], config["d_model"]), generator=generator) * 0.25
         config["tie_word_embeddings"] = False
         config.pop("scale_decoder_outputs", None)
     if name == "t5":
@@ -99,13 +104,11 @@ def change_files(name, folder):
     config_path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
-def checkpoint(name, cases):
-    kind, config, arguments = cases[name]
+def checkpoint(folder, kind, config, arguments, seed):
     torch.manual_seed(3)
     model = getattr(transformers, kind)._from_config(getattr(transformers, config)(**arguments), attn_implementation="eager").eval()
-    fill(model)
+    fill(model, seed)
     model.tie_weights()
-    folder = ROOT / "fixtures/families" / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -113,11 +116,11 @@ def checkpoint(name, cases):
     def load(dtype):
         return getattr(transformers, kind).from_pretrained(folder, attn_implementation="eager", dtype=dtype).eval()
 
-    if name == "bert_old":  # newer readers know the old names no more
+    if folder.name == "bert_old":  # newer readers know the old names no more
         model, wide = load(torch.float32), load(torch.float64)
-        change_files(name, folder)
+        change_files(folder, arguments)
         return model, wide
-    change_files(name, folder)
+    change_files(folder, arguments)
     return load(torch.float32), load(torch.float64)
 
 
@@ -140,22 +143,22 @@ def encode(model, ids, mask, types):
     return states, pooled, logits
 
 
-def make_encoder(name):
-    model, wide = checkpoint(name, ENCODERS)
-    pad, typed = model.config.pad_token_id, model.config.model_type == "bert"
-    texts = [[t if t != pad else 47 for t in text] for text in (FIRST, SECOND)]
+def make_encoder(folder, kind, config, arguments, seed=11, first=FIRST, second=SECOND):
+    model, wide = checkpoint(folder, kind, config, arguments, seed)
+    pad, typed = model.config.pad_token_id, getattr(model.config, "type_vocab_size", 1) > 1
+    texts = [[t if t != pad else 47 for t in text] for text in (first, second)]
     ids, mask = padded(texts, pad)
-    types = torch.tensor([TYPES, [0] * len(FIRST)]) if typed else None
+    types = torch.tensor([TYPES, [0] * len(first)]) if typed else None
     states, pooled, logits = encode(model, ids, mask, types)
     result = {"first": texts[0], "second": texts[1], "states": rows(states[0], (0, 12, 29)),
-              "secondStates": rows(states[1], (0, 8)), "secondMean": short(states[1, :len(SECOND)].mean(0))}
+              "secondStates": rows(states[1], (0, 8)), "secondMean": short(states[1, :len(second)].mean(0))}
     if model.config.model_type != "distilbert":
         ids_left, mask_left = padded(texts, pad, left=True)
-        left = encode(model, ids_left, mask_left, None if types is None else types)[0][1, -len(SECOND):]
+        left = encode(model, ids_left, mask_left, None if types is None else types)[0][1, -len(second):]
         result["leftStates"] = rows(left, (0, 8))
-        print("  left against right:", float((left - states[1, :len(SECOND)]).abs().max().detach()))
+        print("  left against right:", float((left - states[1, :len(second)]).abs().max().detach()), file=sys.stderr)
     labels = torch.tensor([texts[0][(i + 3) % 30] for i in MASKED])
-    pattern = torch.cos(torch.arange(16) * 0.9)
+    pattern = torch.cos(torch.arange(states.size(-1)) * 0.9)
     loss = (states[0] * pattern).mean()
     if pooled is not None:
         result["pooled"] = [short(row) for row in pooled]
@@ -184,40 +187,46 @@ def greedy(model, ids, count, cached):
     return out[1:]
 
 
-def make_writer(name):
-    model, wide = checkpoint(name, WRITERS)
-    ids, mask = padded([FIRST, SECOND], 0)
+def make_writer(folder, kind, config, arguments, seed=11, first=FIRST, second=SECOND):
+    model, wide = checkpoint(folder, kind, config, arguments, seed)
+    ids, mask = padded([first, second], 0)
     labels = padded(TARGETS, -100)[0]
     out = model(input_ids=ids, attention_mask=mask, labels=labels)
     out.loss.backward()
-    result = {"first": FIRST, "second": SECOND, "targets": TARGETS, "logits": rows(out.logits[0], (0, 3, 6)),
+    result = {"first": first, "second": second, "targets": TARGETS, "logits": rows(out.logits[0], (0, 3, 6)),
               "secondLogits": rows(out.logits[1], (0, 3)), "states": rows(out.encoder_last_hidden_state[0], (0, 17, 29)),
               "loss": float(out.loss.detach()), "gradients": gradients(model, "")}
-    if name != "longt5_global":  # whose blocks begin at the padding
-        ids_left, mask_left = padded([FIRST, SECOND], 0, left=True)
+    if arguments.get("encoder_attention_type") != "transient-global":  # whose blocks begin at the padding
+        ids_left, mask_left = padded([first, second], 0, left=True)
         left = model(input_ids=ids_left, attention_mask=mask_left, labels=labels).logits[1]
         result["leftLogits"] = rows(left, (0, 3))
-    result["greedy"] = [greedy(model, torch.tensor([text]), 8, cached=True) for text in (FIRST, SECOND)]
-    assert result["greedy"] == [greedy(model, torch.tensor([text]), 8, cached=False) for text in (FIRST, SECOND)]
+    result["greedy"] = [greedy(model, torch.tensor([text]), 8, cached=True) for text in (first, second)]
+    assert result["greedy"] == [greedy(model, torch.tensor([text]), 8, cached=False) for text in (first, second)]
     with torch.no_grad():
         result["logitsWide"] = short(wide(input_ids=ids[:1], labels=labels[:1]).logits[0, 6], 15)
     return result
 
 
-target = ROOT / "golden/families_encoders.json"
-known = json.loads(target.read_text()) if target.exists() else {"encoders": {}, "writers": {}}
-chosen = sys.argv[1:] or [*ENCODERS, *WRITERS]
-for case in chosen:
-    part, make = ("encoders", make_encoder) if case in ENCODERS else ("writers", make_writer)
-    known[part][case] = make(case)
-    size = sum(f.stat().st_size for f in (ROOT / "fixtures/families" / case).iterdir())
-    print(f"{case}: {size} bytes, loss {known[part][case]['loss']:.4f}")
+def write(target, encoders, writers):
+    def body(part):
+        return ",\n".join(f'{json.dumps(k)}: {json.dumps(v)}' for k, v in part.items())
+
+    target.write_text('{"versions": ' + json.dumps({"torch": torch.__version__, "transformers": transformers.__version__})
+                      + f',\n"types": {TYPES}, "masked": {MASKED},\n"encoders": {{\n{body(encoders)}\n}},\n'
+                      + f'"writers": {{\n{body(writers)}\n}}}}\n')
 
 
-def body(part, order):
-    return ",\n".join(f'{json.dumps(k)}: {json.dumps(known[part][k])}' for k in order if k in known[part])
+def main():
+    target = ROOT / "golden/families_encoders.json"
+    known = json.loads(target.read_text()) if target.exists() else {"encoders": {}, "writers": {}}
+    for case in sys.argv[1:] or [*ENCODERS, *WRITERS]:
+        part, cases, make = ("encoders", ENCODERS, make_encoder) if case in ENCODERS else ("writers", WRITERS, make_writer)
+        folder = ROOT / "fixtures/families" / case
+        known[part][case] = make(folder, *cases[case])
+        size = sum(f.stat().st_size for f in folder.iterdir())
+        print(f"{case}: {size} bytes, loss {known[part][case]['loss']:.4f}", file=sys.stderr)
+    write(target, *({k: known[part][k] for k in cases if k in known[part]} for part, cases in (("encoders", ENCODERS), ("writers", WRITERS))))
 
 
-target.write_text('{"versions": ' + json.dumps({"torch": torch.__version__, "transformers": transformers.__version__})
-                  + f',\n"types": {TYPES}, "masked": {MASKED},\n"encoders": {{\n{body("encoders", ENCODERS)}\n}},\n'
-                  + f'"writers": {{\n{body("writers", WRITERS)}\n}}}}\n')
+if __name__ == "__main__":
+    main()

@@ -99,13 +99,13 @@ def gradients(model, config):
     return out
 
 
-def left_padded(model):
-    n = len(FIRST)
-    ids = torch.tensor([FIRST, [0] * (n - len(SECOND)) + SECOND])
-    mask = torch.tensor([[1] * n, [0] * (n - len(SECOND)) + [1] * len(SECOND)])
+def left_padded(model, first, second):
+    n = len(first)
+    ids = torch.tensor([first, [0] * (n - len(second)) + second])
+    mask = torch.tensor([[1] * n, [0] * (n - len(second)) + [1] * len(second)])
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
-        return model(ids, attention_mask=mask, position_ids=positions).logits[1, -len(SECOND):].double()
+        return model(ids, attention_mask=mask, position_ids=positions).logits[1, -len(second):].double()
 
 
 def greedy(model, ids, count, cached):
@@ -128,26 +128,28 @@ def balance(model, config, ids):
     return {"value": float(value.detach()), "gradients": routers}
 
 
-def make(name):
-    kind, arguments = CASES[name]
+def make(folder, kind, arguments, seed=11, first=FIRST, second=SECOND):
+    """A checkpoint in `folder` and what the library says of it."""
     config = getattr(transformers, kind)(**arguments)
     config._attn_implementation = "eager"
     torch.manual_seed(3)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", experts_implementation="eager").eval()
-    fill(model)
+    fill(model, seed)
     model.tie_weights()
-    folder = ROOT / "fixtures/families" / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager",
                                                  experts_implementation="eager", dtype=torch.float32).eval()
     (folder / "generation_config.json").unlink(missing_ok=True)
-    ids = torch.tensor([FIRST])
+    ids = torch.tensor([first])
     logits = model(ids).logits[0]
     loss = torch.nn.functional.cross_entropy(logits[:-1].float(), ids[0, 1:])
     loss.backward()
-    result = {"logits": rows(logits.detach().tolist(), (0, 5, 7, 15)), "second": rows(left_padded(model).tolist(), (0, 5)),
-              "loss": float(loss.detach()), "greedy": greedy(model, FIRST, 8, cached=name == "llama_dynamic"), "gradients": gradients(model, config)}
+    # Cached keys keep the angles of their time.
+    by_length = (arguments.get("rope_parameters") or {}).get("rope_type") == "dynamic"
+    result = {"logits": rows(logits.detach().tolist(), (0, 5, 7, len(first) - 1)),
+              "second": rows(left_padded(model, first, second).tolist(), (0, 5)),
+              "loss": float(loss.detach()), "greedy": greedy(model, first, 8, cached=by_length), "gradients": gradients(model, config)}
     if hasattr(config, "router_aux_loss_coef"):
         result["balance"] = balance(model, config, ids)
     # Loaded anew: dynamic frequencies remember the longest text that was seen.
@@ -156,14 +158,23 @@ def make(name):
     with torch.no_grad():
         result["logitsWide"] = [float(f"{v:.14g}") for v in wide(ids).logits[0, -1].tolist()]
     size = sum(f.stat().st_size for f in folder.iterdir())
-    print(f"{name}: {size} bytes, loss {result['loss']:.4f}")
+    print(f"{folder.name}: {size} bytes, loss {result['loss']:.4f}", file=sys.stderr)
     return result
 
 
-target = ROOT / "golden/families.json"
-known = json.loads(target.read_text())["families"] if target.exists() else {}
-for case in sys.argv[1:] or CASES:
-    known[case] = make(case)
-body = ",\n".join(f'{json.dumps(k)}: {json.dumps(known[k])}' for k in CASES if k in known)
-target.write_text('{"versions": ' + json.dumps({"torch": torch.__version__, "transformers": transformers.__version__})
-                  + f',\n"first": {FIRST}, "second": {SECOND},\n"families": {{\n{body}\n}}}}\n')
+def write(target, families, first=FIRST, second=SECOND):
+    body = ",\n".join(f'{json.dumps(k)}: {json.dumps(v)}' for k, v in families.items())
+    target.write_text('{"versions": ' + json.dumps({"torch": torch.__version__, "transformers": transformers.__version__})
+                      + f',\n"first": {first}, "second": {second},\n"families": {{\n{body}\n}}}}\n')
+
+
+def main():
+    target = ROOT / "golden/families.json"
+    known = json.loads(target.read_text())["families"] if target.exists() else {}
+    for case in sys.argv[1:] or CASES:
+        known[case] = make(ROOT / "fixtures/families" / case, *CASES[case])
+    write(target, {case: known[case] for case in CASES if case in known})
+
+
+if __name__ == "__main__":
+    main()

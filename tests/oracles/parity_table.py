@@ -39,21 +39,26 @@ def table(rows, first):
     print()
 
 
-build = pathlib.Path(sys.argv[1])
-with tempfile.TemporaryDirectory() as folder:
-    out = pathlib.Path(folder) / "parity"
-    for test in TESTS:
-        program = build / "bin" / test
-        if not program.exists():
-            continue
-        done = subprocess.run([program], env={**os.environ, "FETTLE_PARITY": str(out), "QT_QPA_PLATFORM": "offscreen"},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if done.returncode != 0:
-            sys.exit(f"{test} failed; no table is written from a failing test")
-    lines = out.read_text().splitlines()
-rows = collections.defaultdict(dict)
-for line in lines:
-    name, column, value = line.split("\t")
-    rows[name][column] = cell(value)
-print(TITLE)
-table(rows, "family")
+def main():
+    build = pathlib.Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "parity"
+        for test in TESTS:
+            program = build / "bin" / test
+            if not program.exists():
+                continue
+            done = subprocess.run([program], env={**os.environ, "FETTLE_PARITY": str(out), "QT_QPA_PLATFORM": "offscreen"},
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if done.returncode != 0:
+                sys.exit(f"{test} failed; no table is written from a failing test")
+        lines = out.read_text().splitlines()
+    rows = collections.defaultdict(dict)
+    for line in lines:
+        name, column, value = line.split("\t")
+        rows[name][column] = cell(value)
+    print(TITLE)
+    table(rows, "family")
+
+
+if __name__ == "__main__":
+    main()
