@@ -120,7 +120,7 @@ def qwen_windows(r, **more):
 
 def qwen3_moe(r):
     out = experts(r, "num_experts")
-    return dict(out, attention_bias=r.random() < 0.3, moe_intermediate_size=r.randint(9, 20), norm_topk_prob=r.random() < 0.5,
+    return dict(out, num_hidden_layers=r.randint(2, 3), attention_bias=r.random() < 0.3, moe_intermediate_size=r.randint(9, 20), norm_topk_prob=r.random() < 0.5,
                 decoder_sparse_step=r.choice([1, 2]), mlp_only_layers=r.choice([[], [0]]))
 
 
