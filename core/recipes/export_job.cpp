@@ -179,8 +179,12 @@ private:
         prompts = static_cast<std::int64_t>(texts.size());
         if (m_run)
             addRows(model, texts);
+        const auto& config = model.decoder->config;
+        const auto longest = config.learnedPositions
+                                 ? std::min(kProofLength, static_cast<std::size_t>(config.maxPositions))
+                                 : kProofLength;
         for (auto& each : texts)
-            each.resize(std::min(each.size(), kProofLength));
+            each.resize(std::min(each.size(), longest));
         return texts;
     }
 

@@ -42,6 +42,17 @@ std::vector<std::size_t> learnedOf(const Messages& messages, LossOn lossOn)
     return out;
 }
 
+/// Messages as forms get them: keys without a value are left out, as transformers does; many forms
+/// would write "None" for them.
+Messages withoutNulls(Messages messages)
+{
+    for (OrderedJson& message : messages) {
+        for (auto key = message.begin(); message.is_object() && key != message.end();)
+            key = key->is_null() ? message.erase(key) : std::next(key);
+    }
+    return messages;
+}
+
 void trainAll(EncodedExample& example)
 {
     example.trained.assign(example.ids.size(), 1);
@@ -58,9 +69,10 @@ std::int64_t EncodedExample::trainedCount() const
 
 Result<EncodedExample> encodeConversation(const Tokenizer& tokenizer,
                                           const ChatTemplate& chatTemplate,
-                                          const Messages& messages, LossOn lossOn,
+                                          const Messages& given, LossOn lossOn,
                                           const OrderedJson& extra)
 {
+    const Messages messages = withoutNulls(given);
     const auto whole = chatTemplate.render(messages, {.extra = extra});
     if (!whole)
         return whole.error();
@@ -128,8 +140,8 @@ Result<std::vector<TokenId>> encodePrompt(const Tokenizer& tokenizer,
                                           const ChatTemplate& chatTemplate,
                                           const Messages& messages, const OrderedJson& extra)
 {
-    const auto rendered =
-        chatTemplate.render(messages, {.addGenerationPrompt = true, .extra = extra});
+    const auto rendered = chatTemplate.render(withoutNulls(messages),
+                                              {.addGenerationPrompt = true, .extra = extra});
     if (!rendered)
         return rendered.error();
     return encodeSegments(tokenizer, *rendered);

@@ -28,6 +28,21 @@ class TestConversation : public QObject
 private Q_SLOTS:
     void initTestCase() { m_tokenizer = Tokenizer::load(smallTokenizer()).value(); }
 
+    void valuesThatAreMissingAreNotWritten()
+    {
+        const auto form = ChatTemplate::parse("{% for m in messages %}{{ m.content }}{{ m.tool_calls "
+                                              "is defined }}{% endfor %}",
+                                              Json::object())
+                              .value();
+        OrderedJson asked = user("a"), called = assistant("");
+        asked["tool_calls"] = nullptr;
+        called["content"] = nullptr;
+        const auto ids = encodePrompt(*m_tokenizer, *form, {asked, called}).value();
+        QCOMPARE(m_tokenizer->decode(ids, false), std::string("aFalseFalse"));
+        const auto whole = encodeConversation(*m_tokenizer, *form, {asked, called}, LossOn::All);
+        QVERIFY(whole && m_tokenizer->decode(whole->ids, false).starts_with("aFalseFalse"));
+    }
+
     void answersAndTheirEndsAreTrained_data()
     {
         QTest::addColumn<QString>("source");
