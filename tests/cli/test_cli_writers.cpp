@@ -18,6 +18,7 @@ private Q_SLOTS:
     void learnsAnswers();
     void answersAndIsScored();
     void exportsOpenAgain();
+    void aShortTableOfPositionsIsEnough();
     void encodersAreRefused();
 
 private:
@@ -104,6 +105,14 @@ void TestCliWriters::answersAndIsScored()
         m_cli.run({"evaluate", "tiny", "first", "--data", "rows", "--max-new", "4", "--json"}, 120);
     const auto json = scored.json();
     QVERIFY2(json.is_object() && json["evaluations"].size() == 2, scored.words().constData());
+}
+
+/// The program's own prompts are longer than the 64 places of this model.
+void TestCliWriters::aShortTableOfPositionsIsEnough()
+{
+    QDONE(m_cli.run({"model", "import", folderOf("gpt_neo", "transformer.wte.weight", "note"),
+                     "--as", "short"}));
+    QDONE(m_cli.run({"export", "short", "--as", "merged", "--to", m_cli.path("short-out")}, 120));
 }
 
 void TestCliWriters::exportsOpenAgain()
