@@ -26,7 +26,7 @@ namespace {
 
 struct Options
 {
-    std::string model, ids, method = "lora", optimizer = "adamw";
+    std::string model, ids, method = "lora", optimizer = "adamw", weights = "float32";
     std::int64_t steps = 3, micro = 0;
     int threads = 0;
 };
@@ -171,6 +171,7 @@ int main(int argc, char** argv)
     app.add_option("--ids", options.ids, "file that make_ids.py wrote")->required();
     app.add_option("--method", options.method, "lora or full");
     app.add_option("--optimizer", options.optimizer, "adamw or adamw8bit");
+    app.add_option("--weights", options.weights, "how the frozen model is held: float32, int8 or nf4");
     app.add_option("--steps", options.steps, "timed steps, after one that is not");
     app.add_option("--micro", options.micro, "tokens in memory together; 0: as a run has it");
     app.add_option("--threads", options.threads, "0: all cores");
@@ -178,7 +179,8 @@ int main(int argc, char** argv)
 
     tensor::useComputeThreads(options.threads > 0 ? options.threads : tensor::availableCores());
     auto files = std::make_optional(model::ModelFiles::open(options.model).value());
-    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat).value();
+    const auto kind = tensor::weightKindFrom(options.weights).value();
+    auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat, kind).value();
     files.reset(); // as a run does: weights that train have memory of their own
     const auto values = valuesFor(options);
     auto attached = methods::makeMethod(options.method)
