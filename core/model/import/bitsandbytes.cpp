@@ -156,6 +156,8 @@ Result<void> BitsandbytesFolder::check(const WeightShape& weight)
                                                tensor::shapeText(found->shape),
                                                tensor::shapeText(weight.shape)));
     if (found->dtype == DType::I8) {
+        if (weight.shape.size() != 2)
+            return broken(weight.name, "is no matrix and yet stored in 8 bits");
         const auto path = found->name.substr(0, found->name.rfind('.'));
         if (const auto* format = m_weights.find(path + ".weight_format");
             format &&
