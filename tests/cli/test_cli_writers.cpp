@@ -23,12 +23,14 @@ private Q_SLOTS:
 
 private:
     /// A tiny model of a family with a table for the tiny tokenizer.
-    QString folderOf(const char* family, const char* table, const char* tokens) const;
+    QString folderOf(const char* family, const char* table, const char* tokens,
+                     std::int64_t positions = 512) const;
 
     CliFixture m_cli;
 };
 
-QString TestCliWriters::folderOf(const char* family, const char* table, const char* tokens) const
+QString TestCliWriters::folderOf(const char* family, const char* table, const char* tokens,
+                                 std::int64_t positions) const
 {
     const auto target = m_cli.path(family);
     const fs::path folder = target.toStdString();
@@ -39,13 +41,13 @@ QString TestCliWriters::folderOf(const char* family, const char* table, const ch
         fs::copy_file(tokenizer / name, folder / name);
     auto config = readJsonFile(from / family / "config.json").value();
     config["vocab_size"] = 640;
-    config[tokens] = 512;
+    config[tokens] = positions;
     QFile(QString::fromStdString(folder / "config.json")).remove();
     m_cli.write(QString(family) + "/config.json", QByteArray::fromStdString(config.dump()));
 
     const auto file = tensor::SafetensorsFile::open(from / family / "model.safetensors").value();
     const Rng rng(7, "table");
-    std::vector<float> rows(640 * 16), bias(640, 0.0f), places(512 * 16);
+    std::vector<float> rows(640 * 16), bias(640, 0.0f), places(static_cast<std::size_t>(positions) * 16);
     for (std::size_t i = 0; i < rows.size(); ++i)
         rows[i] = static_cast<float>(rng.uniform(0, i)) - 0.5f;
     for (std::size_t i = 0; i < places.size(); ++i)
@@ -61,8 +63,9 @@ QString TestCliWriters::folderOf(const char* family, const char* table, const ch
             add(info.name, {640, 16}, rows);
         else if (info.shape == std::vector<std::int64_t>{48})
             add(info.name, {640}, bias);
-        else if (info.name.find("position_embeddings") != std::string::npos)
-            add(info.name, {512, 16}, places);
+        else if (info.name.find("position_embeddings") != std::string::npos ||
+                 info.name.find(".wpe.") != std::string::npos)
+            add(info.name, {positions, 16}, places);
         else
             weights.push_back(
                 {{info.name, info.dtype, info.shape}, info.bytes.data(), info.bytes.size()});
@@ -107,10 +110,11 @@ void TestCliWriters::answersAndIsScored()
     QVERIFY2(json.is_object() && json["evaluations"].size() == 2, scored.words().constData());
 }
 
-/// The program's own prompts are longer than the 64 places of this model.
+/// The program's own prompts are longer than the 32 places of this model.
 void TestCliWriters::aShortTableOfPositionsIsEnough()
 {
-    QDONE(m_cli.run({"model", "import", folderOf("gpt_neo", "transformer.wte.weight", "note"),
+    QDONE(m_cli.run({"model", "import",
+                     folderOf("gpt_neo", "transformer.wte.weight", "max_position_embeddings", 32),
                      "--as", "short"}));
     QDONE(m_cli.run({"export", "short", "--as", "merged", "--to", m_cli.path("short-out")}, 120));
 }
