@@ -102,7 +102,7 @@ void TestCliRuns::interruptKeepsAndResumeGoesOn()
     QFETCH(QString, weights);
     const QStringList longer = {"--set", "training.maxSteps=24", "--set", "training.passes=100",
                                 "--set", "checks.everySteps=8", "--set", "model.weights=" + weights};
-    const QString unbroken = "unbroken " + weights, broken = "broken " + weights;
+    const QString unbroken = "unbroken-" + weights, broken = "broken-" + weights;
     QDONE(m_cli.run(trainArguments(unbroken, longer), 200));
     const auto process = m_cli.start(trainArguments(broken, longer + QStringList{"--events"}));
     QByteArray seen;
