@@ -135,11 +135,11 @@ void TestCliRuns::originalInFewBits()
         return QString::fromStdString(answer(what)["fingerprint"].get<std::string>());
     };
     QVERIFY(fingerprint({"tiny", "--weights", "int8"}).endsWith(" int8"));
-    QVERIFY(fingerprint({"broken nf4"}).endsWith(" nf4")); // as it was trained
-    QVERIFY(!fingerprint({"broken nf4", "--weights", "float32"}).contains(' '));
+    QVERIFY(fingerprint({"broken-nf4"}).endsWith(" nf4")); // as it was trained
+    QVERIFY(!fingerprint({"broken-nf4", "--weights", "float32"}).contains(' '));
     QDONE(m_cli.run({"evaluate", "tiny", "--data", "rows", "--loss-only", "--weights", "int8"}));
     const auto to = m_cli.path("of few bits"); // from the original in 32 bits
-    QDONE(m_cli.run({"export", "broken nf4", "--as", "merged", "--to", to}));
+    QDONE(m_cli.run({"export", "broken-nf4", "--as", "merged", "--to", to}));
     const auto whole = m_cli.run(trainArguments("whole", {"--set", "method=full", "--set", "model.weights=int8"}));
     QVERIFY2(problemWith(whole, 2, {"model.weights", "32 bits"}).isEmpty(), whole.words().constData());
 }
