@@ -2,6 +2,7 @@
 // [WORKSPACE]
 #include "ui_fixture.h"
 
+#include <QDialog>
 #include <QDoubleSpinBox>
 #include <QLabel>
 #include <QListWidget>
@@ -98,8 +99,16 @@ void fullPlaces(MainWindow& window)
         shot(&window, QString("full_runs_tab%1").arg(i));
     }
     tabs->setCurrentIndex(0);
-    train(window, 1);
+    train(window, 60);
     QTest::qWait(1500);
+    click(&window, "runsStopButton");
+    waitReady(window, "runsBackButton", 60000);
+    click(&window, "runsBackButton");
+    if (auto* dialog = window.findChild<QDialog*>("goBackDialog")) {
+        shot(&window, "runs_stopped");
+        shot(dialog, "runs_back");
+        dialog->reject();
+    }
     waitReady(window, "runsTryButton", 300000);
     window.findChild<QListWidget*>("runsList")->selectAll();
     shot(&window, "full_runs_two");
