@@ -16,11 +16,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-at::ScalarType dtypeFor(c10::Device device) { return device.is_cuda() ? at::kBFloat16 : at::kFloat; }
-
 using tensor::WeightKind;
 
-Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std::string& device, WeightKind weights)
+/// `precision`: "auto", "float32" or "bfloat16".
+Result<at::ScalarType> dtypeFor(c10::Device device, const std::string& precision)
+{
+    if (precision == "bfloat16" && device.is_cpu())
+        return Error{ErrorCode::Unsupported, "numbers of 16 bits compute on a graphics card only", "setting training.precision",
+                     "Leave it at what is best for the device"};
+    return device.is_cpu() || precision == "float32" ? at::kFloat : at::kBFloat16;
+}
+
+Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std::string& device, const std::string& precision,
+                                              WeightKind weights)
 {
     auto files = model::ModelFiles::open(folder);
     if (!files)
@@ -31,7 +39,10 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     auto chosen = tensor::chooseDevice(device == "auto" && weights != WeightKind::Float32 ? "cpu" : device);
     if (!chosen)
         return chosen.error();
-    auto decoder = model::loadLanguageModel(*files, *chosen, dtypeFor(*chosen), weights);
+    const auto dtype = dtypeFor(*chosen, precision);
+    if (!dtype)
+        return dtype.error();
+    auto decoder = model::loadLanguageModel(*files, *chosen, *dtype, weights);
     if (!decoder)
         return decoder.error();
     auto loaded = std::make_shared<LoadedModel>();
@@ -121,7 +132,8 @@ Result<WeightChoice> weightChoiceFrom(const std::string& name)
 }
 
 Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
-                                               const std::string& device, WeightChoice weights)
+                                               const std::string& device, WeightChoice weights,
+                                               const std::string& precision)
 {
     const bool isRun = which.starts_with("run:");
     std::optional<store::RunRecord> run;
@@ -141,7 +153,7 @@ Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace
     }
     const auto kind = weights.value_or(weightKind(values));
     const bool whole = run && values.text("method") == "full"; // its weights are packed when they are there
-    auto loaded = loadBase(record->folder, device, whole ? WeightKind::Float32 : kind);
+    auto loaded = loadBase(record->folder, device, precision, whole ? WeightKind::Float32 : kind);
     if (!loaded)
         return loaded;
     (*loaded)->which = which;

@@ -82,7 +82,8 @@ private:
     {
         const auto values = valuesOf(m_run);
         context.emit(jobs::PhaseChanged{"load model", -1, ""});
-        auto loaded = loadModel(*m_workspace, m_run.model, values.text("training.device"), weightKind(values));
+        auto loaded = loadModel(*m_workspace, m_run.model, values.text("training.device"), weightKind(values),
+                                values.text("training.precision"));
         if (!loaded)
             return loaded.error();
         m_model = *std::move(loaded);

@@ -142,6 +142,9 @@ void TestCliRuns::originalInFewBits()
     QDONE(m_cli.run({"export", "broken-nf4", "--as", "merged", "--to", to}));
     const auto whole = m_cli.run(trainArguments("whole", {"--set", "method=full", "--set", "model.weights=int8"}));
     QVERIFY2(problemWith(whole, 2, {"model.weights", "32 bits"}).isEmpty(), whole.words().constData());
+    const auto half = m_cli.run(trainArguments(
+        "half", {"--set", "training.precision=bfloat16", "--set", "training.device=cpu"}));
+    QVERIFY2(problemWith(half, 2, {"training.precision", "graphics card"}).isEmpty(), half.words().constData());
 }
 
 void TestCliRuns::generateIsRepeatable()
