@@ -5,9 +5,12 @@
 #include "store/workspace_store.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <set>
 #include <sys/file.h>
+#include <thread>
+#include <unistd.h>
 
 namespace fettle::store {
 
@@ -38,6 +41,29 @@ Result<void> checkFolder(const fs::path& folder)
     return Error{ErrorCode::InvalidInput, "this folder holds other things and no workspace",
                  folder.string(), "Choose an empty folder or a workspace"};
 }
+
+/// Programs open a workspace one after the other, so that none sees one that is half made. Whoever
+/// waits too long goes on without its turn: the one before it may hang.
+class OpeningTurn
+{
+public:
+    explicit OpeningTurn(const fs::path& folder)
+        : m_folder(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+    {
+        for (int i = 0; i < 600 && m_folder >= 0 && ::flock(m_folder, LOCK_EX | LOCK_NB) != 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ~OpeningTurn()
+    {
+        if (m_folder >= 0)
+            ::close(m_folder);
+    }
+    OpeningTurn(const OpeningTurn&) = delete;
+    OpeningTurn& operator=(const OpeningTurn&) = delete;
+
+private:
+    int m_folder;
+};
 
 void removeOldTemporaries(const fs::path& folder)
 {
@@ -114,6 +140,11 @@ Result<std::shared_ptr<Workspace>> Workspace::open(const fs::path& folder)
     const fs::path absolute = fs::absolute(folder, ec).lexically_normal();
     if (auto local = refuseNetworkFolder(absolute); !local)
         return local.error();
+    if (!fs::exists(absolute, ec)) {
+        if (auto made = makePrivateFolder(absolute); !made)
+            return made.error();
+    }
+    const OpeningTurn turn(absolute);
     if (auto usable = checkFolder(absolute); !usable)
         return usable.error();
     for (const char* place : {"", "models", "datasets", "runs", "bin"}) {

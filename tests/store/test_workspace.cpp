@@ -469,12 +469,15 @@ void TestWorkspace::severalProgramsAtOnce()
         threads.emplace_back([&] {
             const auto workspace = Workspace::open(folder / "work");
             if (!workspace) {
+                qWarning("%s", workspace.error().sentence().c_str());
                 ++failures;
                 return;
             }
             for (int i = 0; i < 5; ++i) {
-                if (!(*workspace)->createRun(plannedRun("r")))
+                if (const auto run = (*workspace)->createRun(plannedRun("r")); !run) {
+                    qWarning("%s", run.error().sentence().c_str());
                     ++failures;
+                }
             }
         });
     }
