@@ -221,10 +221,10 @@ void TestFirstModel::pauseStopAndContinue()
     auto* dialog = w->findChild<QDialog*>("goBackDialog");
     QVERIFY(dialog && dialog->isVisible());
     auto* from = dialog->findChild<::QComboBox*>("goBackFromCombo");
-    QVERIFY(from && from->count() > 1);
+    QVERIFY(from && from->count() > 0);
     from->setCurrentIndex(from->count() - 1);
     const auto earlier = from->currentData().toLongLong();
-    QVERIFY(earlier < further);
+    QVERIFY(earlier <= further);
     QVERIFY(click(dialog, "goBackApplyButton"));
     QTRY_VERIFY_WITH_TIMEOUT(ready(w, "runsStopButton"), kLong);
     const auto log = [this] { return readRun(*m_workspace, *m_workspace->run("last"), true).log; };
