@@ -161,14 +161,21 @@ Result<TorchModel> openTorch(const fs::path& source)
     return TorchModel{*std::move(config), *std::move(weights)};
 }
 
-/// A folder whose weights are PyTorch files: read without running them, written as safetensors.
-Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target,
-                                  const ImportProgress& progress, std::stop_token stop)
+/// What a folder becomes whose weights have to be written anew.
+template <class Source>
+struct Rewritten
 {
-    const auto torch = openTorch(source);
-    if (!torch)
-        return torch.error();
-    const auto total = totalBytes(torch->weights.plan());
+    const fs::path& from;   ///< its other files are carried over
+    const Source& weights;
+    std::string config;     ///< config.json in place of the folder's own; empty: that one
+    const char* note;       ///< what happened to the weights
+};
+
+template <class Source>
+Result<ImportedModel> importRewritten(const Rewritten<Source>& rewritten, const fs::path& target,
+                                      const ImportProgress& progress, std::stop_token stop)
+{
+    const auto total = totalBytes(rewritten.weights.plan());
     if (!total)
         return total.error();
     if (auto room = checkRoom(target, *total); !room)
@@ -177,11 +184,15 @@ Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target
     if (auto made = staged.create(); !made)
         return made.error();
     Meter meter(progress, std::move(stop), *total);
-    for (const auto& path : carriedFiles(source)) {
+    for (const auto& path : carriedFiles(rewritten.from)) {
         if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
             return copied.error();
     }
-    if (auto written = writeMetered(staged.path(), torch->weights, meter); !written)
+    if (!rewritten.config.empty()) {
+        if (auto written = writeFileAtomically(staged.path() / "config.json", rewritten.config); !written)
+            return written.error();
+    }
+    if (auto written = writeMetered(staged.path(), rewritten.weights, meter); !written)
         return written.error();
     const auto files = checkFolder(staged.path());
     if (!files)
@@ -189,8 +200,20 @@ Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target
     if (auto published = staged.publish(); !published)
         return published.error();
     auto notes = files->warnings();
-    notes.push_back("the weights were PyTorch files and are now safetensors");
+    notes.push_back(rewritten.note);
     return ImportedModel{target, files->config(), std::move(notes)};
+}
+
+/// A folder whose weights are PyTorch files: read without running them, written as safetensors.
+Result<ImportedModel> importTorch(const fs::path& source, const fs::path& target,
+                                  const ImportProgress& progress, std::stop_token stop)
+{
+    const auto torch = openTorch(source);
+    if (!torch)
+        return torch.error();
+    return importRewritten(Rewritten<TorchWeights>{source, torch->weights, {},
+                                                   "the weights were PyTorch files and are now safetensors"},
+                           target, progress, std::move(stop));
 }
 
 /// A folder that bitsandbytes has quantised: written as the float32 numbers that it decodes to.
@@ -202,29 +225,9 @@ Result<ImportedModel> importCompressed(const fs::path& source, const fs::path& t
         return packed.error();
     if (auto fine = checkTokenizer(source, packed->config(), source); !fine)
         return fine.error();
-    const auto total = totalBytes(packed->plan());
-    if (!total)
-        return total.error();
-    if (auto room = checkRoom(target, *total); !room)
-        return room.error();
-    StagedFolder staged(target);
-    if (auto made = staged.create(); !made)
-        return made.error();
-    Meter meter(progress, std::move(stop), *total);
-    for (const auto& path : carriedFiles(source)) {
-        if (auto copied = copyFile(path, staged.path() / path.filename(), meter); !copied)
-            return copied.error();
-    }
-    if (auto written = writeFileAtomically(staged.path() / "config.json", packed->configJson().dump(2) + "\n"); !written)
-        return written.error();
-    if (auto written = writeMetered(staged.path(), *packed, meter); !written)
-        return written.error();
-    const auto files = checkFolder(staged.path());
-    if (!files)
-        return files.error();
-    if (auto published = staged.publish(); !published)
-        return published.error();
-    return ImportedModel{target, files->config(), {kDecodedNote}};
+    return importRewritten(Rewritten<BitsandbytesFolder>{source, *packed, packed->configJson().dump(2) + "\n",
+                                                         kDecodedNote},
+                           target, progress, std::move(stop));
 }
 
 Result<ImportedModel> importFolder(const fs::path& source, const fs::path& target,
