@@ -72,6 +72,7 @@ OrderedJson toJson(const recipes::Forecast& forecast)
             {"diskBytes", forecast.diskBytes},
             {"diskAvailable", forecast.diskAvailable},
             {"trainableParameters", forecast.trainableParameters},
+            {"recomputedLayers", forecast.recomputedLayers},
             {"problems", problems},
             {"sentence", forecast.sentence}};
 }

@@ -25,7 +25,9 @@ public:
         : m_files(files)
         , m_device(device)
         , m_dtype(dtype)
-        , m_weights(weights)
+        , m_weights(weights == WeightKind::Bfloat16 && (!device.is_cpu() || dtype != at::kFloat)
+                        ? WeightKind::Float32
+                        : weights)
     {
         for (const auto& file : files.weights().files()) {
             for (const auto& info : file.tensors())
@@ -54,6 +56,9 @@ public:
     {
         return path.empty() ? Tensor() : take(path + ".weight");
     }
+    /// A matrix of bfloat16 values in the place where the files have it; null for any other, or
+    /// when the model is to be held otherwise.
+    tensor::QuantisedPtr asStored(const std::string& name) const;
     /// A site whose weight is frozen may be `packed`.
     void fill(LinearSite& site, const std::string& path, bool bias, std::int64_t layer = -1,
               bool packed = false);
@@ -80,6 +85,19 @@ private:
     std::uint64_t m_nextSite = 0;
 };
 
+tensor::QuantisedPtr Loader::asStored(const std::string& name) const
+{
+    const auto* info = m_weights == WeightKind::Bfloat16 ? m_files.find(name) : nullptr;
+    if (!info || info->dtype != tensor::DType::BF16 || info->shape.size() != 2)
+        return nullptr;
+    const auto& mapping = m_mappings.at(info->name);
+    const auto* values = reinterpret_cast<const std::uint16_t*>(info->bytes.data());
+    if (!mapping || reinterpret_cast<std::uintptr_t>(values) % sizeof(*values) != 0)
+        return nullptr;
+    return std::make_shared<tensor::Bfloat16Matrix>(values, info->shape[0], info->shape[1],
+                                                    mapping);
+}
+
 void Loader::forget(const std::string& name)
 {
     const auto* info = m_files.find(name);
@@ -96,8 +114,11 @@ void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int
     site.layer = layer;
     site.index = m_nextSite++;
     site.transposed = layer >= 0 && m_files.config().transposedWeights;
-    site.weight = take(path + ".weight");
-    if (packed && m_weights != WeightKind::Float32 && site.weight.defined()) {
+    if (packed && !site.transposed)
+        site.packed = asStored(path + ".weight");
+    if (!site.packed)
+        site.weight = take(path + ".weight");
+    if (packed && hasFewBits(m_weights) && site.weight.defined()) {
         site.pack(m_weights);
         forget(path + ".weight");
     }
@@ -190,9 +211,15 @@ template<class Kind> Result<std::unique_ptr<Kind>> Loader::finish(std::unique_pt
 {
     const auto& config = m_files.config();
     model->config = config;
-    model->embedding = table(config.names.embedding);
+    const auto fillTable = [this](Tensor& values, tensor::QuantisedPtr& packed,
+                                  const std::string& path) {
+        packed = asStored(path + ".weight");
+        if (!packed)
+            values = table(path);
+    };
+    fillTable(model->embedding, model->packedEmbedding, config.names.embedding);
     if (!config.tieEmbeddings)
-        model->headWeight = table(config.names.head);
+        fillTable(model->headWeight, model->packedHead, config.names.head);
     if (config.headBias)
         model->headBias = take(config.names.head + ".bias");
     if (!config.names.headBias.empty())
@@ -252,12 +279,13 @@ Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* want
             ErrorCode::Unsupported,
             fmt::format("this needs {}, and {} models are of another kind", wanted, config.family),
             folder, "Choose another model"};
-    if (weights != WeightKind::Float32 && !device.is_cpu())
+    if (hasFewBits(weights) && !device.is_cpu())
         return Error{ErrorCode::Unsupported,
                      fmt::format("weights held as {} compute on the processor only",
                                  tensor::nameOf(weights)),
                      "setting training.device", "Choose the processor, or weights of 32 bits"};
-    return checkMemory(config, dtype, weights);
+    const bool shared = weights == WeightKind::Bfloat16;
+    return checkMemory(config, dtype, shared ? files.storedKind() : weights);
 }
 
 } // namespace

@@ -14,8 +14,10 @@ namespace fettle::model {
 /// (no copy, pages shared between processes); other types and devices are converted tensor by
 /// tensor. Errors: Unsupported for a model of another kind; OutOfMemory before anything is
 /// allocated when the weights do not fit into free memory.
-/// `weights`: how the matrices of all sites are held, frozen; of int8 the tables too. They are packed
-/// one by one while they are read. Errors: Unsupported on a graphics card, but for float32.
+/// `weights`: how the matrices of all sites are held, frozen; but for nf4 the tables too. They are
+/// packed one by one while they are read; bfloat16 stays where it lies in the files, and what these
+/// hold otherwise is float32, as is everything on a graphics card. Errors: Unsupported there for
+/// int8 and nf4.
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype,
                                              tensor::WeightKind weights = {});

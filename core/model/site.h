@@ -25,6 +25,9 @@ struct PassContext
     std::vector<at::Tensor>* routerLogits = nullptr;
     /// Rows of T whose last states are asked for, in the order of the result; empty: all.
     std::span<const std::int64_t> wanted = {};
+    /// Layers, from the first on, whose activations are not kept but made again in the backward
+    /// pass, where the fused pass runs: less memory, the same bits.
+    std::int64_t recomputedLayers = 0;
 };
 
 class LinearSite;

@@ -1,7 +1,7 @@
 #include "base/atomic_file.h"
 #include "base/text.h"
 #include "methods/specs.h"
-#include "model/import/model_config.h"
+#include "model/import/hf_folder.h"
 #include "recipes/front_door.h"
 #include "recipes/loaded_model.h"
 #include "recipes/memory.h"
@@ -58,7 +58,7 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
     if (config.maxPositions > 0 && settings.integer("training.maxLength") > config.maxPositions)
         addProblem(f, true, fmt::format("Longest text is {}, this model reads at most {} word pieces. Lower it to {}.",
                                         settings.integer("training.maxLength"), config.maxPositions, config.maxPositions));
-    if (settings.text("method") == "full" && weightKind(settings) != tensor::WeightKind::Float32)
+    if (settings.text("method") == "full" && hasFewBits(weightKind(settings)))
         addProblem(f, true, fmt::format("The whole model trains, and numbers held as {} cannot. Choose 32 bits for the "
                                         "original (model.weights), or an add-on.",
                                         tensor::nameOf(weightKind(settings))));
@@ -66,6 +66,12 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
         addProblem(f, true, fmt::format("This needs about {} of memory, {} are free. Lower \"Pieces at once\", choose an "
                                         "add-on, or a smaller model.",
                                         humanBytes(f.memoryBytes), humanBytes(f.memoryAvailable)));
+    if (f.recomputedLayers > 0 && settings.text("training.recompute") == "auto")
+        addProblem(f, false,
+                   fmt::format("Memory is short, so {} of {} layers are worked out twice: somewhat "
+                               "slower, the same "
+                               "result.",
+                               f.recomputedLayers, config.layers));
     if (f.diskBytes > f.diskAvailable)
         addProblem(f, true, fmt::format("Save points need about {}, {} are free on this disk. Free some space.",
                                         humanBytes(f.diskBytes), humanBytes(f.diskAvailable)));
@@ -114,10 +120,11 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     auto dataset = workspace.dataset(plan.dataset);
     if (!dataset)
         return dataset.error();
-    auto config = model::readModelConfig(record->folder);
+    auto files = model::ModelFiles::open(record->folder);
     auto encoder = loadEncoder(record->folder);
-    if (!config || !encoder)
-        return !config ? config.error() : encoder.error();
+    if (!files || !encoder)
+        return !files ? files.error() : encoder.error();
+    const auto* config = &files->config();
     if (auto writes = model::requireWriter(*config, plan.model); !writes)
         return writes.error();
     const auto rows = (*dataset)->rows({}, 0, std::numeric_limits<std::int32_t>::max());
@@ -146,15 +153,24 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     const auto checks = f.steps / train::checkInterval(trainer, f.steps) + 2;
     const auto speed = speedOnThisMachine(workspace, plan, *config);
     const double trainFlops = passes * static_cast<double>(f.tokensPerPass) * flopsPerToken(*config, settings.text("method"));
+    const auto stored = files->storedKind();
+    f.memoryAvailable = deviceReport().memoryAvailable;
+    f.recomputedLayers = recomputedLayers(*config, stored, settings, 0, f.memoryAvailable);
+    const double againFlops = passes * static_cast<double>(f.tokensPerPass) * 1.5 *
+                              static_cast<double>(config->parameters()) *
+                              static_cast<double>(f.recomputedLayers) /
+                              static_cast<double>(config->layers);
     const double checkFlops = static_cast<double>(checks * checkTokens) * 2.0 * static_cast<double>(config->parameters());
     const double answers = static_cast<double>(checks * settings.integer("checks.prompts") * settings.integer("checks.answerLength"));
-    f.seconds = (trainFlops + checkFlops) / speed.flops
-                + answers * static_cast<double>(config->parameters()) * 4 / 1.2e10 / 3;  // memory-bound decoding, three together
+    f.seconds = (trainFlops + againFlops + checkFlops) / speed.flops +
+                answers * static_cast<double>(config->parameters()) * 4 / 1.2e10 /
+                    3; // memory-bound decoding, three together
     f.secondsMeasured = speed.measured;
 
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
-    f.memoryBytes = trainingBytes(*config, settings, largestMicroBatch(splits->train, trainer, plan.seed, f.steps));
-    f.memoryAvailable = deviceReport().memoryAvailable;
+    f.memoryBytes = trainingBytes(*config, stored, settings,
+                                  largestMicroBatch(splits->train, trainer, plan.seed, f.steps),
+                                  f.recomputedLayers);
     f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);

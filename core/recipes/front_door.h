@@ -40,6 +40,8 @@ struct Forecast
     std::uint64_t memoryBytes = 0, memoryAvailable = 0;
     std::uint64_t diskBytes = 0, diskAvailable = 0;
     std::int64_t trainableParameters = 0;
+    std::int64_t recomputedLayers =
+        0; ///< layers that are worked out twice, so that memory suffices
     std::vector<PlanProblem> problems;
     std::string sentence;            ///< "2 passes over 320 rows, 80 steps, about 9 min."
 };

@@ -36,7 +36,7 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     auto encoder = loadEncoder(folder);
     if (!encoder)
         return encoder.error();
-    auto chosen = tensor::chooseDevice(device == "auto" && weights != WeightKind::Float32 ? "cpu" : device);
+    auto chosen = tensor::chooseDevice(device == "auto" && hasFewBits(weights) ? "cpu" : device);
     if (!chosen)
         return chosen.error();
     const auto dtype = dtypeFor(*chosen, precision);
@@ -49,6 +49,7 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     loaded->config = files->config();
     loaded->decoder = *std::move(decoder);
     loaded->folder = folder;
+    loaded->stored = files->storedKind();
     loaded->encoder = *std::move(encoder);
     return loaded;
 }
@@ -125,7 +126,7 @@ Result<WeightChoice> weightChoiceFrom(const std::string& name)
 {
     if (name.empty())
         return WeightChoice{};
-    if (const auto kind = tensor::weightKindFrom(name))
+    if (const auto kind = tensor::weightKindFrom(name); kind && *kind != WeightKind::Bfloat16)
         return WeightChoice{kind};
     return Error{ErrorCode::InvalidInput, "weights cannot be held as \"" + name + "\"", "weights",
                  "Use float32, int8 or nf4"};
@@ -162,9 +163,9 @@ Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace
         if (auto applied = applyRun(workspace, *run, values, **loaded); !applied)
             return applied.error();
     }
-    if (kind != WeightKind::Float32)
+    if (hasFewBits(kind))
         (*loaded)->fingerprint += fmt::format(" {}", tensor::nameOf(kind));
-    if (whole && kind != WeightKind::Float32) {
+    if (whole && hasFewBits(kind)) {
         if (!(*loaded)->decoder->device().is_cpu())
             return Error{ErrorCode::Unsupported, "weights of few bits compute on the processor only", "weights",
                          "Leave them at float32"};

@@ -20,6 +20,7 @@ struct LoadedModel
     std::unique_ptr<model::LanguageModel> decoder;  ///< an encoder-decoder as well
     std::unique_ptr<methods::Attached> attached;  ///< null for a base model
     std::filesystem::path folder;      ///< of the base model
+    tensor::WeightKind stored = {}; ///< how its files hold it: see model::ModelFiles::storedKind()
     Encoder encoder;                   ///< without a dataset's instruction and classes
     std::string fingerprint;           ///< first 8 hex digits of the digest of the weights that answer
     std::int64_t step = 0;             ///< of the save point; 0 for a base model

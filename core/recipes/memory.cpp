@@ -34,9 +34,10 @@ std::int64_t keptFloats(const model::ModelConfig& c)
 }
 
 /// What the fused pass (model/fused/stack.h) holds for `tokens` tokens: activations of all layers,
-/// work of one, operands of one packed in both directions.
+/// work of one, operands of one packed in both directions. `recomputed` layers keep their input
+/// alone and share two sets of activations.
 std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& settings,
-                         std::int64_t tokens)
+                         std::int64_t tokens, std::int64_t recomputed)
 {
     const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
     const auto low = lowRankFloats(settings);
@@ -50,7 +51,8 @@ std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& setting
     // A check takes full micro-batches through the buffers of one layer.
     const auto further =
         std::max<std::int64_t>(0, settings.integer("training.microBatchTokens") - tokens);
-    return tokens * (c.layers * kept + work) + further * kept + 2 * weights;
+    const auto whole = c.layers - recomputed + std::min<std::int64_t>(2, recomputed);
+    return tokens * (whole * kept + recomputed * c.hidden + work) + further * kept + 2 * weights;
 }
 
 /// What autograd keeps of the readable operations.
@@ -64,13 +66,13 @@ std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens)
 /// Bytes of one micro-batch in float32, its piece of logits, and of a table that trains its
 /// gradients.
 std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
-                        std::int64_t tokens)
+                        std::int64_t tokens, std::int64_t recomputed)
 {
     if (tokens == 0)
         tokens = settings.integer("training.microBatchTokens");
     const bool whole = settings.text("method") == "full";
-    const auto floats =
-        model::fused::knows(c) ? fusedFloats(c, settings, tokens) : readableFloats(c, tokens);
+    const auto floats = model::fused::knows(c) ? fusedFloats(c, settings, tokens, recomputed)
+                                               : readableFloats(c, tokens);
     const auto head = c.vocab * (whole ? 256 + c.hidden : 128);
     return static_cast<std::uint64_t>(floats + head) * 4;
 }
@@ -109,23 +111,42 @@ std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& s
     return static_cast<std::uint64_t>(table * 8 + whole * 2 + whole / 32);
 }
 
-std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
-                            std::int64_t tokens)
+std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKind stored,
+                              const ParamValues& settings, std::int64_t tokens,
+                              std::uint64_t available)
 {
+    const auto how = settings.text("training.recompute");
+    const auto most =
+        model::fused::knows(config) ? config.layers - 1 : 0; // the last one goes backward at once
+    if (how != "auto" || available == 0)
+        return how == "all" ? most : 0;
+    std::int64_t layers = 0;
+    while (layers < most && trainingBytes(config, stored, settings, tokens, layers) > available)
+        ++layers;
+    return layers;
+}
+
+std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
+                            const ParamValues& settings, std::int64_t tokens,
+                            std::int64_t recomputed)
+{
+    auto held = weightKind(settings);
+    if (held == tensor::WeightKind::Bfloat16)
+        held = stored;
     const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
     // Gradients; full training moves the weights themselves, an add-on is a further tensor.
     const std::uint64_t perMoving = settings.text("method") == "full" ? 4 : 8;
-    return model::weightBytes(config, weightKind(settings)) + moving * perMoving + momentBytes(config, settings) +
-           passBytes(config, settings, tokens) + kBeside;
+    return model::weightBytes(config, held) + moving * perMoving + momentBytes(config, settings) +
+           passBytes(config, settings, tokens, recomputed) + kBeside;
 }
 
-std::uint64_t answeringBytes(const model::ModelConfig& config)
+std::uint64_t answeringBytes(const model::ModelConfig& config, tensor::WeightKind stored)
 {
     const auto context = std::min<std::int64_t>(config.maxPositions, 4096);
-    return model::weightBytes(config, tensor::WeightKind::Float32) +
-           static_cast<std::uint64_t>(config.layers * context * 2 *
-                                                            config.kvHeads * config.headDim) *
-                                     4;
+    return model::weightBytes(config, stored) +
+           static_cast<std::uint64_t>(config.layers * context * 2 * config.kvHeads *
+                                      config.headDim) *
+               4;
 }
 
 } // namespace fettle::recipes

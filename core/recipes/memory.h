@@ -2,6 +2,7 @@
 
 #include "base/param_spec.h"
 #include "model/import/model_config.h"
+#include "tensor/files/weight_kind.h"
 
 #include <cstdint>
 
@@ -12,14 +13,23 @@ std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& s
 /// How many numbers of a model a run with these settings moves.
 std::int64_t trainableParameters(const model::ModelConfig& config, const ParamValues& settings);
 
-/// Bytes that training takes at its peak (estimated): weights as the settings hold them, what the
-/// optimizer keeps, and the activations of one micro-batch in float32. `tokens`: of the largest
-/// micro-batch; 0: as many as the settings allow.
-std::uint64_t trainingBytes(const model::ModelConfig& config, const ParamValues& settings,
-                            std::int64_t tokens = 0);
+/// How many layers compute their activations again in the backward pass: as the settings say, or so
+/// many that the run fits into `available` bytes (0: not known), if it can. Models without the
+/// fused pass keep everything. `stored`, `tokens`: see trainingBytes().
+std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKind stored,
+                              const ParamValues& settings, std::int64_t tokens,
+                              std::uint64_t available);
 
-/// Bytes that answering takes (estimated): weights and the keys and values of one full context of
-/// at most 4,096 tokens, all in float32.
-std::uint64_t answeringBytes(const model::ModelConfig& config);
+/// Bytes that training takes at its peak (estimated): weights as the settings hold them, what the
+/// optimizer keeps, and the activations of one micro-batch in float32. `stored`: see
+/// ModelFiles::storedKind(). `tokens`: of the largest micro-batch; 0: as many as the settings
+/// allow. `recomputed`: see recomputedLayers().
+std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
+                            const ParamValues& settings, std::int64_t tokens = 0,
+                            std::int64_t recomputed = 0);
+
+/// Bytes that answering takes (estimated): weights as they are stored, and the keys and values of
+/// one full context of at most 4,096 tokens in float32.
+std::uint64_t answeringBytes(const model::ModelConfig& config, tensor::WeightKind stored);
 
 } // namespace fettle::recipes

@@ -1,5 +1,6 @@
 #include "recipes/model_facts.h"
 
+#include "model/import/hf_folder.h"
 #include "recipes/front_door.h"
 #include "recipes/memory.h"
 #include "text/chat_template.h"
@@ -39,17 +40,23 @@ std::string toString(Fit::Level level)
 
 Result<ModelFacts> modelFacts(const store::ModelRecord& record)
 {
-    auto config = model::readModelConfig(record.folder);
-    if (!config)
-        return config.error();
+    auto files = model::ModelFiles::open(record.folder);
+    if (!files)
+        return files.error();
     ModelFacts facts;
     facts.card = model::readModelCard(record.folder);
-    facts.config = std::move(*config);
+    facts.config = files->config();
+    const auto stored = files->storedKind();
     facts.conversationForm = static_cast<bool>(text::ChatTemplate::load(record.folder));
     const auto available = deviceReport().memoryAvailable;
-    facts.answering = {answeringBytes(facts.config), available};
-    facts.addOn = {trainingBytes(facts.config, defaultsWith("lora")), available};
-    facts.whole = {trainingBytes(facts.config, defaultsWith("full")), available};
+    facts.answering = {answeringBytes(facts.config, stored), available};
+    const auto training = [&](const char* method) {
+        const auto settings = defaultsWith(method);
+        const auto again = recomputedLayers(facts.config, stored, settings, 0, available);
+        return Fit{trainingBytes(facts.config, stored, settings, 0, again), available};
+    };
+    facts.addOn = training("lora");
+    facts.whole = training("full");
     return facts;
 }
 

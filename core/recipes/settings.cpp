@@ -117,6 +117,12 @@ void addTraining(ParamList& list)
                            "How many word pieces are in memory together; changes speed and memory, not the result.",
                            "Nearly as fast on a processor as more of them, with less than 1 GB for the work in progress.", 1024, 8, 1'000'000,
                            "pieces"));
+    list.push_back(choice("training.recompute", "Work in progress", "gradient checkpointing",
+                          "Whether what a layer works out waits in memory until it is needed "
+                          "again, or is worked out twice: "
+                          "the same result with less memory, a fifth to a quarter slower.",
+                          "Twice only where memory would be short.", {"auto", "none", "all"},
+                          {"keep what fits", "keep all", "work out twice"}));
     list.push_back(choice("training.schedule", "Course of change", "learning-rate schedule",
                           "How the change per step falls during the run.",
                           "Falling gently to almost nothing ends in a quiet place.", {"cosine", "linear", "constant"},
@@ -191,7 +197,9 @@ void addChecks(ParamList& list)
 
 tensor::WeightKind weightKind(const ParamValues& settings)
 {
-    return *tensor::weightKindFrom(settings.text("model.weights"));
+    const auto kind = *tensor::weightKindFrom(settings.text("model.weights"));
+    const bool frozen = settings.text("method") != "full";
+    return kind == tensor::WeightKind::Float32 && frozen ? tensor::WeightKind::Bfloat16 : kind;
 }
 
 const ParamList& trainingSettings()

@@ -82,6 +82,7 @@ private:
     {
         const auto values = valuesOf(m_run);
         context.emit(jobs::PhaseChanged{"load model", -1, ""});
+        const auto available = deviceReport().memoryAvailable;
         auto loaded = loadModel(*m_workspace, m_run.model, values.text("training.device"), weightKind(values),
                                 values.text("training.precision"));
         if (!loaded)
@@ -99,7 +100,9 @@ private:
         auto objective = objectives::makeObjective(values.text("objective"));
         if (!objective)
             return objective.error();
-        const auto settings = train::TrainerSettings::from(values, m_run.seed);
+        auto settings = train::TrainerSettings::from(values, m_run.seed);
+        settings.recomputedLayers =
+            recomputedLayers(m_model->config, m_model->stored, values, 0, available);
         expect(settings, splits->train, values);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
                                 std::move(splits->validation), settings,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -48,7 +49,7 @@ void encodeRow(const float* row, Index columns, std::int8_t* codes, float* scale
 void QuantisedMatrix::fewRows(const float* x, Index m, Index first, Index count, float* y,
                               Index yStride) const
 {
-    if (m <= kDirectRows && readsDirectly())
+    if (m <= mostDirectRows())
         return directRows(x, m, first, count, y, yStride);
     // Decoded pieces stay in the first-level cache while all rows of x pass by.
     const auto piece = std::max<Index>(12, 4096 / m_columns / 12 * 12);
@@ -58,6 +59,28 @@ void QuantisedMatrix::fewRows(const float* x, Index m, Index first, Index count,
         decode(first + from, some, values);
         cpuKernels().fewRows(x, values, y + from, m, some, m_columns, yStride);
     }
+}
+
+Bfloat16Matrix::Bfloat16Matrix(const std::uint16_t* values, Index rows, Index columns,
+                               std::shared_ptr<const void> keepAlive)
+    : QuantisedMatrix(rows, columns)
+    , m_values(values)
+    , m_keepAlive(std::move(keepAlive))
+{
+}
+
+void Bfloat16Matrix::decode(Index first, Index count, float* values) const
+{
+    quantisedKernels().decodeBfloat16(m_values + first * columns(), values, count * columns());
+}
+
+Index Bfloat16Matrix::mostDirectRows() const { return std::numeric_limits<Index>::max(); }
+
+void Bfloat16Matrix::directRows(const float* x, Index m, Index first, Index count, float* y,
+                                Index yStride) const
+{
+    quantisedKernels().fewRowsBfloat16(x, m_values + first * columns(), y, m, count, columns(),
+                                       yStride);
 }
 
 Int8Matrix::Int8Matrix(const float* values, Index rows, Index columns)
@@ -88,6 +111,8 @@ void Int8Matrix::decode(Index first, Index count, float* values) const
     quantisedKernels().decodeInt8(codes(first), scales(first), values, count, columns());
 }
 
+Index Int8Matrix::mostDirectRows() const { return kDirectRows; }
+
 void Int8Matrix::directRows(const float* x, Index m, Index first, Index count, float* y,
                             Index yStride) const
 {
@@ -116,7 +141,7 @@ Nf4Matrix::Nf4Matrix(const float* values, Index rows, Index columns)
                  m_nested.data());
 }
 
-bool Nf4Matrix::readsDirectly() const { return columns() % kFourBitBlock == 0; }
+Index Nf4Matrix::mostDirectRows() const { return columns() % kFourBitBlock == 0 ? kDirectRows : 0; }
 
 void Nf4Matrix::scales(Index first, Index count, float* out) const
 {
@@ -169,9 +194,10 @@ QuantisedPtr quantised(WeightKind kind, const float* values, Index rows, Index c
     case WeightKind::Nf4:
         return std::make_shared<Nf4Matrix>(values, rows, columns);
     case WeightKind::Float32:
+    case WeightKind::Bfloat16:
         break;
     }
-    throw std::logic_error("float32 weights are not quantised");
+    throw std::logic_error("weights of 16 and 32 bits are not quantised");
 }
 
 } // namespace fettle::tensor

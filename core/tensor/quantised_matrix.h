@@ -7,8 +7,8 @@
 
 namespace fettle::tensor {
 
-/// A frozen matrix [rows, columns] in few bits. Everything is computed in float32 from the decoded
-/// values; nothing else is rounded. May be used by several threads at once.
+/// A frozen matrix [rows, columns] in fewer bits than 32. Everything is computed in float32 from
+/// the decoded values; nothing else is rounded. May be used by several threads at once.
 class QuantisedMatrix
 {
 public:
@@ -31,9 +31,9 @@ protected:
         , m_columns(columns)
     {
     }
-    /// True when codes can be multiplied without being decoded first.
-    virtual bool readsDirectly() const = 0;
-    /// fewRows() for at most kDirectRows rows x.
+    /// Rows x up to which directRows() is the quicker way; 0: the codes must be decoded first.
+    virtual std::int64_t mostDirectRows() const = 0;
+    /// fewRows() for at most mostDirectRows() rows x.
     virtual void directRows(const float* x, std::int64_t m, std::int64_t first, std::int64_t count,
                             float* y, std::int64_t yStride) const = 0;
 
@@ -42,6 +42,27 @@ private:
 };
 
 using QuantisedPtr = std::shared_ptr<const QuantisedMatrix>;
+
+/// The bfloat16 values of a file where they lie. What is computed with them has, bit for bit, the
+/// result of float32 values.
+class Bfloat16Matrix final : public QuantisedMatrix
+{
+public:
+    /// values [rows, columns], row-major; they live as long as `keepAlive`.
+    Bfloat16Matrix(const std::uint16_t* values, std::int64_t rows, std::int64_t columns,
+                   std::shared_ptr<const void> keepAlive);
+
+    WeightKind kind() const override { return WeightKind::Bfloat16; }
+    void decode(std::int64_t first, std::int64_t count, float* values) const override;
+
+private:
+    std::int64_t mostDirectRows() const override;
+    void directRows(const float* x, std::int64_t m, std::int64_t first, std::int64_t count,
+                    float* y, std::int64_t yStride) const override;
+
+    const std::uint16_t* m_values;
+    std::shared_ptr<const void> m_keepAlive;
+};
 
 /// Signed 8-bit codes -127..127, times a float32 scale for 64 values along the row: 1.0625 bytes a
 /// weight, what llama.cpp's Q8_0 takes with a half-precision scale for 32. The longer block costs a
@@ -57,7 +78,7 @@ public:
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:
-    bool readsDirectly() const override { return true; }
+    std::int64_t mostDirectRows() const override;
     void directRows(const float* x, std::int64_t m, std::int64_t first, std::int64_t count,
                     float* y, std::int64_t yStride) const override;
     const std::int8_t* codes(std::int64_t row) const;
@@ -79,7 +100,7 @@ public:
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:
-    bool readsDirectly() const override;
+    std::int64_t mostDirectRows() const override;
     void directRows(const float* x, std::int64_t m, std::int64_t first, std::int64_t count,
                     float* y, std::int64_t yStride) const override;
     /// Absolute maxima of blocks [first, first + count).
@@ -91,7 +112,7 @@ private:
     float m_offset = 0;
 };
 
-/// `kind` is not Float32. values [rows, columns], row-major.
+/// `kind` is Int8 or Nf4. values [rows, columns], row-major.
 QuantisedPtr quantised(WeightKind kind, const float* values, std::int64_t rows,
                        std::int64_t columns);
 

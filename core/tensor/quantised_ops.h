@@ -6,7 +6,7 @@
 
 namespace fettle::tensor {
 
-/// A matrix [rows, columns] of any float type on the processor, quantised. `kind` is not Float32.
+/// A matrix [rows, columns] of any float type on the processor, quantised. `kind` is Int8 or Nf4.
 QuantisedPtr quantised(WeightKind kind, const at::Tensor& matrix);
 
 /// The values [rows, columns] in float32.

@@ -243,6 +243,7 @@ std::optional<Trainer::StepResult> Trainer::forwardBackward()
         const auto places = window[i].places();
         context.pass.draw = static_cast<std::uint64_t>(m_state.step);
         context.pass.places = places;
+        context.pass.recomputedLayers = m_parts.settings.recomputedLayers;
         auto loss = m_parts.objective.compute(context, window[i], totals);
         loss.value.backward();
         result.loss += loss.sum;

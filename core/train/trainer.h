@@ -21,6 +21,7 @@ struct TrainerSettings
 {
     double passes = 2, learningRate = 0, warmup = 0, clipNorm = 1;
     std::int64_t maxSteps = 0, batchSize = 8, microBatchTokens = 2048;
+    std::int64_t recomputedLayers = 0; ///< see model::PassContext
     std::string schedule = "cosine";
     AdamwSettings optimizer;
     std::int64_t checkEvery = 0, checkpointEvery = 0, keepCheckpoints = 2;

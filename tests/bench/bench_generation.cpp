@@ -31,7 +31,10 @@ int main(int argc, char** argv)
 
     tensor::useComputeThreads(threads > 0 ? threads : tensor::availableCores());
     const auto files = model::ModelFiles::open(folder).value();
-    const auto kind = tensor::weightKindFrom(weights).value();
+    auto kind = tensor::weightKindFrom(weights).value();
+    if (kind == tensor::WeightKind::Float32)
+        kind = tensor::WeightKind::Bfloat16; // as the program does: what files hold in 16 bits
+                                             // stays so
     auto model = model::loadLanguageModel(files, c10::kCPU, at::kFloat, kind).value();
     const auto tokenizer = text::Tokenizer::load(folder).value();
     auto prompts =

@@ -6,6 +6,7 @@
 #include "model/load.h"
 #include "objectives/objective.h"
 #include "process_facts.h"
+#include "recipes/memory.h"
 #include "recipes/settings.h"
 #include "tensor/device.h"
 #include "tensor/kernels/cpu_kernels.h"
@@ -26,7 +27,8 @@ namespace {
 
 struct Options
 {
-    std::string model, ids, method = "lora", optimizer = "adamw", weights = "float32";
+    std::string model, ids, method = "lora", optimizer = "adamw", weights = "float32",
+                            recompute = "none";
     std::int64_t steps = 3, micro = 0;
     int threads = 0;
 };
@@ -102,6 +104,8 @@ ParamValues valuesFor(const Options& options)
     values.set("lora.rank", 16).value();
     values.set("lora.alpha", 32.0).value();
     values.set("lora.dropout", 0.0).value();
+    values.set("model.weights", options.weights).value();
+    values.set("training.recompute", options.recompute).value();
     if (options.micro > 0)
         values.set("training.microBatchTokens", options.micro).value();
     return values;
@@ -171,7 +175,9 @@ int main(int argc, char** argv)
     app.add_option("--ids", options.ids, "file that make_ids.py wrote")->required();
     app.add_option("--method", options.method, "lora or full");
     app.add_option("--optimizer", options.optimizer, "adamw or adamw8bit");
-    app.add_option("--weights", options.weights, "how the frozen model is held: float32, int8 or nf4");
+    app.add_option("--weights", options.weights, "model.weights: float32, int8 or nf4");
+    app.add_option("--recompute", options.recompute,
+                   "activations of all layers but the last made again: none or all");
     app.add_option("--steps", options.steps, "timed steps, after one that is not");
     app.add_option("--micro", options.micro, "tokens in memory together; 0: as a run has it");
     app.add_option("--threads", options.threads, "0: all cores");
@@ -179,10 +185,10 @@ int main(int argc, char** argv)
 
     tensor::useComputeThreads(options.threads > 0 ? options.threads : tensor::availableCores());
     auto files = std::make_optional(model::ModelFiles::open(options.model).value());
-    const auto kind = tensor::weightKindFrom(options.weights).value();
+    const auto values = valuesFor(options);
+    const auto kind = recipes::weightKind(values);
     auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat, kind).value();
     files.reset(); // as a run does: weights that train have memory of their own
-    const auto values = valuesFor(options);
     auto attached = methods::makeMethod(options.method)
                         .value()
                         ->attach(*decoder, values, Rng(1, "adapter init"))
@@ -190,7 +196,8 @@ int main(int argc, char** argv)
     setAdapterStart(*attached);
     const auto objective = objectives::makeObjective("sft").value();
     const auto steps = readSteps(options);
-    const auto settings = settingsFor(values, options, steps);
+    auto settings = settingsFor(values, options, steps);
+    settings.recomputedLayers = recipes::recomputedLayers(decoder->config, kind, values, 0, 0);
 
     Meter meter{options, steps, 0, 0, 0, {}, {}, {}};
     jobs::JobContext context(std::make_shared<jobs::EventQueue>(), {});

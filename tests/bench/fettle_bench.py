@@ -5,7 +5,7 @@ usage: fettle_bench.py ROW.. --model FOLDER [--bin build/release/bin] [--python 
                              [--steps 3] [--ids FOLDER] [--to results.json]
 
 rows   C1 LoRA on short conversations          C2 all weights on the same       C3 LoRA on rows of one length, all taught
-       C2-8bit as C2, moments of the optimizer in 8 bits
+       C2-8bit as C2, moments of the optimizer in 8 bits               C2-lean as C2, activations made again
        C4 a model of 20 million (made here)    E3 greedy answers, 1 and 8       L1 loading to the first pass
 peers  expert, expert-pack512, plain, trl, trl-best for C; transformers for E3 and L1 (peers/install.sh makes their environment);
        --peers none runs ours alone.
@@ -27,12 +27,12 @@ sys.path.insert(0, str(HERE))
 import flops  # noqa: E402
 
 LOSS_LIMIT = 0.01  # relative; float32 on both sides agrees to 1e-4
-TRAINING = {"C1": ("lora", "a.json"), "C2": ("full", "a.json"), "C2-8bit": ("full", "a.json"), "C3": ("lora", "d.json"), "C4": ("full", "r.json")}
+TRAINING = {"C1": ("lora", "a.json"), "C2": ("full", "a.json"), "C2-8bit": ("full", "a.json"), "C2-lean": ("full", "a.json"), "C3": ("lora", "d.json"), "C4": ("full", "r.json")}
 SCRIPTS = {"expert": ["expert_loop.py"], "expert-pack512": ["expert_loop.py", "--pack", "512"], "plain": ["plain_loop.py"],
            "trl": ["trl_sft.py"], "trl-best": ["trl_sft.py", "--best"], "trl-best-padded": ["trl_sft.py", "--best", "--padded"]}
 
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-a.add_argument("rows", nargs="+", choices=["C1", "C2", "C2-8bit", "C3", "C4", "E3", "L1"])
+a.add_argument("rows", nargs="+", choices=["C1", "C2", "C2-8bit", "C2-lean", "C3", "C4", "E3", "L1"])
 a.add_argument("--model", help="Hugging Face folder (C4 makes its own)")
 a.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
 a.add_argument("--python", default="python3")
@@ -128,7 +128,7 @@ def training(row):
     timed = sum(len(r["ids"]) for step in json.loads(file.read_text())["steps"][1:args.steps + 1] for r in step)
     for peer in peers(row):
         gemm = [run([binaries / "bench_gemm", "--model", model, "--threads", args.threads])]
-        ours = ["--optimizer", "adamw8bit"] if row == "C2-8bit" else []
+        ours = {"C2-8bit": ["--optimizer", "adamw8bit"], "C2-lean": ["--recompute", "all"]}.get(row, [])
         mine, theirs = alternating([binaries / "bench_training", *common, *ours],
                                    [args.python, HERE / "peers" / SCRIPTS[peer][0], *SCRIPTS[peer][1:], *common] if peer else None)
         gemm.append(run([binaries / "bench_gemm", "--model", model, "--threads", args.threads]))

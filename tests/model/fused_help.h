@@ -25,6 +25,7 @@ struct Case
     bool biases = false;
     int labelEvery = 1; ///< 1: all tokens are taught, 5: every fifth
     std::vector<std::int64_t> lengths = {5, 1, 40, 333, 17};
+    std::int64_t recomputed = 0; ///< layers whose activations are made again
 };
 
 inline objectives::Batch batchOf(const Case& c, std::int64_t vocab)
@@ -82,6 +83,7 @@ inline Outcome outcomeOf(const Case& c, std::unique_ptr<model::Decoder> decoder,
         objectives::TrainContext context{*decoder, {true, &dropout, draw}};
         const auto places = batch.places();
         context.pass.places = places;
+        context.pass.recomputedLayers = c.recomputed;
         auto loss = objective->compute(context, batch, objective->measure(batch));
         loss.value.backward();
         outcome.loss += loss.sum;

@@ -95,6 +95,25 @@ private Q_SLOTS:
                      one.gradients[i].first.c_str());
     }
 
+    void madeAgainIsTheSame_data() { families(); }
+    /// Five layers of which none, some or all but the last keep nothing but their input.
+    void madeAgainIsTheSame()
+    {
+        QFETCH(std::string, family);
+        for (auto way : kWays) {
+            way.rank = std::min(way.rank, largestRank(family));
+            const auto kept = outcomeOf(way, deep(family), false);
+            for (const std::int64_t recomputed : {3, 9}) {
+                way.recomputed = recomputed;
+                const auto again = outcomeOf(way, deep(family), false);
+                QCOMPARE(again.loss, kept.loss);
+                for (std::size_t i = 0; i < kept.gradients.size(); ++i)
+                    QVERIFY2(at::equal(again.gradients[i].second, kept.gradients[i].second),
+                             kept.gradients[i].first.c_str());
+            }
+        }
+    }
+
     void writesTheSame_data() { families(); }
     /// Two prompts of different lengths, read and written on together, with an add-on in place.
     void writesTheSame()
@@ -126,6 +145,20 @@ private:
         if (!model::fused::knows(decoder->config))
             qFatal("%s is not known", family.c_str());
         return decoder;
+    }
+
+    /// Five layers: those of the model, several times.
+    std::unique_ptr<model::Decoder> deep(const std::string& family) const
+    {
+        auto model = decoder(family);
+        const auto layers = model->blocks.size();
+        while (model->blocks.size() < 5) {
+            const auto from = model->blocks.size() % layers;
+            model->blocks.push_back(model::Block(model->blocks[from]));
+            model->config.layer.push_back(model->config.layer[from]);
+        }
+        model->config.layers = 5;
+        return model;
     }
 
     /// What prefill and eight rounds of decoding give; the greedy choices decide what is read on.

@@ -1,10 +1,13 @@
+#include "base/atomic_file.h"
 #include "fused_help.h"
 #include "model/import/weight_bytes.h"
 #include "model/load.h"
 #include "tensor/quantised_ops.h"
+#include "tensor/torch_files.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <QTemporaryDir>
 #include <QTest>
 
 using namespace fettle;
@@ -48,6 +51,26 @@ std::unique_ptr<model::Decoder> decoderOf(WeightKind kind, bool dense, bool bias
         decoder->tie();
     }
     return decoder;
+}
+
+/// The tiny model with its values rounded to bfloat16 and stored so.
+model::ModelFiles halfFolder(const QTemporaryDir& folder, bool tied)
+{
+    const auto source = sourceFolder() / "tests/fixtures/tiny_llama";
+    const std::filesystem::path target = folder.path().toStdString();
+    auto config = readJsonFile(source / "config.json").value();
+    tensor::NamedTensors halves;
+    for (auto& [name, value] : tensor::readTensors(source / "model.safetensors").value())
+        halves.emplace_back(name, value.to(at::kBFloat16));
+    config["tie_word_embeddings"] = tied;
+    if (!tied) {
+        const auto table = std::ranges::find(halves, "model.embed_tokens.weight",
+                                             &std::pair<std::string, at::Tensor>::first);
+        halves.emplace_back("lm_head.weight", table->second.flip(0).contiguous());
+    }
+    writeFileAtomically(target / "config.json", config.dump()).value();
+    tensor::writeTensors(target / "model.safetensors", halves).value();
+    return model::ModelFiles::open(target).value();
 }
 
 /// Logits of a prompt in `slots` slots and of three more tokens in each.
@@ -128,6 +151,49 @@ private Q_SLOTS:
         QVERIFY(at::allclose(written(*packed, slots), wanted, 1e-4, 1e-4));
         const tensor::ReferenceOps slow;
         QVERIFY(at::allclose(written(*packed, slots), wanted, 1e-4, 1e-4));
+    }
+
+    void sixteenBitsOfAFileAreFloat32_data()
+    {
+        QTest::addColumn<bool>("tied");
+        QTest::newRow("one table") << true;
+        QTest::newRow("a head of its own") << false;
+    }
+    /// Losses, gradients and logits of a file in bfloat16 are bit for bit those of its float32
+    /// values.
+    void sixteenBitsOfAFileAreFloat32()
+    {
+        QFETCH(bool, tied);
+        const QTemporaryDir folder;
+        const auto files = halfFolder(folder, tied);
+        QCOMPARE(files.storedKind(), WeightKind::Bfloat16);
+        const auto load = [&](WeightKind kind) {
+            return model::loadDecoder(files, c10::kCPU, at::kFloat, kind).value();
+        };
+        const auto held = load(WeightKind::Bfloat16), wide = load(WeightKind::Float32);
+        QVERIFY(held->packedEmbedding && held->packedHead && !held->embedding.defined());
+        QCOMPARE(held->packedHead == held->packedEmbedding, tied);
+        for (auto* site : held->sites())
+            QVERIFY2(site->packed && !site->weight.defined(), site->path.c_str());
+        for (const std::int64_t slots : {1, 3, 8, 40})
+            QVERIFY(at::equal(written(*held, slots), written(*wide, slots)));
+        for (const Case& way :
+             {Case{"lora", "lora"},
+              Case{"dropout, few labels", "lora", 4, 0.3, {"q_proj", "up_proj"}, 0, false, 4}}) {
+            const auto ours = outcomeOf(way, load(WeightKind::Bfloat16), false),
+                       wanted = outcomeOf(way, load(WeightKind::Float32), false);
+            QCOMPARE(ours.loss, wanted.loss);
+            for (std::size_t i = 0; i < ours.gradients.size(); ++i)
+                QVERIFY2(at::equal(ours.gradients[i].second, wanted.gradients[i].second),
+                         ours.gradients[i].first.c_str());
+        }
+        // What moves or computes in other numbers is widened.
+        const auto doubled =
+            model::loadDecoder(files, c10::kCPU, at::kDouble, WeightKind::Bfloat16).value();
+        QVERIFY(!doubled->packedEmbedding && !doubled->sites().front()->packed);
+        QVERIFY(methods::makeMethod("full").value()->attach(
+            *load(WeightKind::Float32), ParamValues(recipes::trainingSettings()),
+            Rng(1, "adapter init")));
     }
 
     void holdsFewBytes()

@@ -56,12 +56,36 @@ private Q_SLOTS:
         const auto needed = [&](const char* weights) {
             ParamValues settings(recipes::trainingSettings());
             settings.set("model.weights", weights).value();
-            return recipes::trainingBytes(config, settings, 64);
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 64);
         };
         const auto whole = static_cast<std::uint64_t>(config.parameters()) * 4;
         const auto saved = needed("float32") - needed("int8");
         QVERIFY2(saved > whole * 7 / 10 && saved < whole * 3 / 4, std::to_string(saved).c_str());
         QVERIFY(needed("nf4") < needed("float32")); // here most of the model is its table of pieces
+    }
+
+    void shortMemoryWorksTwice()
+    {
+        auto config = model::readModelConfig(tinyFolder()).value();
+        config.layers = 12;
+        ParamValues settings(recipes::trainingSettings());
+        const auto needed = [&](std::int64_t layers) {
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 0, layers);
+        };
+        const auto chosen = [&](std::uint64_t available) {
+            return recipes::recomputedLayers(config, tensor::WeightKind::Float32, settings, 0,
+                                             available);
+        };
+        QVERIFY(needed(5) < needed(4) && needed(11) < needed(5));
+        QCOMPARE(chosen(needed(0)), 0);
+        QCOMPARE(chosen(needed(0) - 1), 3); // two layers share what three do not need any more
+        QCOMPARE(chosen(needed(5)), 5);
+        QCOMPARE(chosen(1), 11);
+        QCOMPARE(chosen(0), 0);
+        settings.set("training.recompute", "none").value();
+        QCOMPARE(chosen(1), 0);
+        settings.set("training.recompute", "all").value();
+        QCOMPARE(chosen(needed(0)), 11);
     }
 
     void piecesAreTheTextAgain()

@@ -73,7 +73,7 @@ const char* const kLevels[] = {"baseline", "AVX2", "AVX-512"};
 
 } // namespace
 
-/// Weights in 8 and 4 bits: against bitsandbytes, against plain loops, and their products.
+/// Weights in 16, 8 and 4 bits: against bitsandbytes, against plain loops, and their products.
 class TestQuantised : public QObject
 {
     Q_OBJECT
@@ -83,6 +83,8 @@ private Q_SLOTS:
     void fourBitsAreThoseOfBitsandbytes();
     void kernelsEqualPlainLoops_data();
     void kernelsEqualPlainLoops();
+    void sixteenBitsAreExact_data();
+    void sixteenBitsAreExact();
     void rowsAreDecodedAnywhere_data();
     void rowsAreDecodedAnywhere();
     void errorIsSmall();
@@ -207,6 +209,34 @@ void TestQuantised::kernelsEqualPlainLoops()
             Floats y(static_cast<std::size_t>(m * n)), z(y.size());
             kernels->fewRowsNf4(x.data(), bytes, scales.data(), y.data(), m, n, k, n);
             floats->fewRows(x.data(), decoded.data(), z.data(), m, n, k, n);
+            QVERIFY2(sameBits(y, z), std::to_string(k).c_str());
+        }
+    }
+}
+
+void TestQuantised::sixteenBitsAreExact_data() { kernelsEqualPlainLoops_data(); }
+
+void TestQuantised::sixteenBitsAreExact()
+{
+    QFETCH(QString, level);
+    const auto* kernels = quantisedKernelsNamed(level.toUtf8());
+    const auto* floats = cpuKernelsNamed(level.toUtf8());
+    if (!kernels)
+        QSKIP("this machine has no such instructions");
+    for (const std::int64_t k : {64, 576, 70, 13, 1}) {
+        const std::int64_t n = 29;
+        const auto values = at::randn({n, k}).to(at::kBFloat16);
+        const auto* halves = static_cast<const std::uint16_t*>(values.const_data_ptr());
+        Floats wide(static_cast<std::size_t>(n * k));
+        kernels->decodeBfloat16(halves, wide.data(), n * k);
+        const auto wanted = values.to(at::kFloat);
+        QVERIFY(std::memcmp(wide.data(), wanted.const_data_ptr(), wide.size() * sizeof(float)) ==
+                0);
+        const auto x = bellShaped(11 * k);
+        for (std::int64_t m = 1; m <= 11; ++m) {
+            Floats y(static_cast<std::size_t>(m * n)), z(y.size());
+            kernels->fewRowsBfloat16(x.data(), halves, y.data(), m, n, k, n);
+            floats->fewRows(x.data(), wide.data(), z.data(), m, n, k, n);
             QVERIFY2(sameBits(y, z), std::to_string(k).c_str());
         }
     }

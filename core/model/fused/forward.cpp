@@ -199,7 +199,7 @@ void Stack::attentionTasks(const Request& request, std::size_t number, Kept& kep
 }
 
 /// Everything behind the attention for some rows: y [rows, hidden] is what the layer gives; it may
-/// lie where the layer's input lay.
+/// lie where the layer's input lay. Null: what the backward pass needs is made again, no more.
 void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kept, float* y,
                            Index first, Index rows) const
 {
@@ -207,8 +207,11 @@ void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kep
     const auto& shape = request.shape;
     const auto hidden = shape.hidden, wide = shape.intermediate, stride = layer[Gate].out;
     const float* residual = kept.residual + first * hidden;
-    float* middle = shape.parallel ? y : kept.middle + first * hidden;
     Scratch scratch;
+    const bool again = !y;
+    if (again)
+        y = scratch.take(rows * hidden);
+    float* middle = shape.parallel ? y : kept.middle + first * hidden;
     float *normed = scratch.take(rows * hidden), *product = scratch.take(rows * wide);
     if (shape.parallel)
         applyNorm(layer.norm[BeforeMlp], residual, normed, rows);
@@ -217,13 +220,20 @@ void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kep
     if (!shape.parallel)
         applyNorm(layer.norm[BeforeMlp], middle, normed, rows);
     apply(layer, Gate, Up, normed, kept, first, rows, kept.rows, request.masksBehind(number));
+    const bool thinOnly = again && request.addsPlainly(layer, AfterMlp);
+    if (thinOnly && layer[Down].rank == 0)
+        return;
     const float *gate = kept.out[Gate], *factor = kept.factor(shape);
     for (Index r = 0; r < rows; ++r) {
         const auto at = (first + r) * stride;
         cpuKernels().activate(shape.activation, gate + at, factor ? factor + at : nullptr,
                               product + r * wide, wide);
     }
-    join(request, number, Down, AfterMlp, product, middle, y, kept, first, rows);
+    if (thinOnly)
+        m_work[Down].keepThin(layer[Down], product, rows, first, kept.low[Down], kept.rows,
+                              request.masksBehind(number));
+    else
+        join(request, number, Down, AfterMlp, product, middle, y, kept, first, rows);
 }
 
 namespace {

@@ -348,6 +348,9 @@ Tensor FusedDecoder::run(const Tensor& input, const PackedTokens& tokens,
         (input.requires_grad() || std::ranges::any_of(m_decoder.blocks, [&](const Block& b) {
              return blockTrains(m_decoder.config, b);
          }));
+    const auto recomputed =
+        std::min<std::int64_t>(context.recomputedLayers, std::ssize(request.layers) - 1);
+    request.recomputed = static_cast<std::size_t>(std::max<std::int64_t>(0, recomputed));
     pass->tape = m_state->take();
     pass->tape->layOut(request, trains);
     const auto state = m_state;

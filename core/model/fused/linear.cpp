@@ -110,6 +110,11 @@ void LinearWork::packForward(const Linear& l, TaskList& tasks)
         packCodes(l, true, panels, tasks);
     else
         packTasks(l.weight, l.colStride, l.rowStride, l.in, l.out, 1, panels, tasks);
+    packThin(l, tasks);
+}
+
+void LinearWork::packThin(const Linear& l, TaskList& tasks)
+{
     if (l.rank > 0) {
         packTasks(l.a, 1, l.in, l.in, l.rank, l.scale,
                   m_toLow.reserve(l.rankPanels() * kPanel * l.in), tasks);
@@ -148,6 +153,20 @@ void LinearWork::forward(const Linear& l, const float* x, Index rows, Index firs
                 y[r * l.out + o] += l.bias[o];
         }
     }
+    keepThin(l, x, rows, first, low, lowRows, masks);
+    for (Index p = 0; p < l.rankPanels(); ++p) {
+        const float* thin = low + (p * lowRows + first) * kPanel;
+        parts.push_back({thin, kPanel, 1, m_fromLow.data() + p * kPanel * kPanel, l.rank * kPanel,
+                         std::min(kPanel, l.rank - p * kPanel)});
+    }
+    kernels.gemm(parts.data(), static_cast<Index>(parts.size()), rows, l.out, y, l.out,
+                 add || l.bias);
+}
+
+void LinearWork::keepThin(const Linear& l, const float* x, Index rows, Index first, float* low,
+                          Index lowRows, const Masks& masks) const
+{
+    Scratch scratch;
     const float* seen = x;
     if (l.rank > 0 && l.dropout > 0 && masks.rng) {
         float* dropped = scratch.take(rows * l.in);
@@ -158,13 +177,9 @@ void LinearWork::forward(const Linear& l, const float* x, Index rows, Index firs
     }
     for (Index p = 0; p < l.rankPanels(); ++p) {
         const GemmPart down{seen, l.in, 1, m_toLow.data() + p * kPanel * l.in, l.in * kPanel, l.in};
-        float* thin = low + (p * lowRows + first) * kPanel;
-        kernels.gemm(&down, 1, rows, kPanel, thin, kPanel, false);
-        parts.push_back({thin, kPanel, 1, m_fromLow.data() + p * kPanel * kPanel, l.rank * kPanel,
-                         std::min(kPanel, l.rank - p * kPanel)});
+        cpuKernels().gemm(&down, 1, rows, kPanel, low + (p * lowRows + first) * kPanel, kPanel,
+                          false);
     }
-    kernels.gemm(parts.data(), static_cast<Index>(parts.size()), rows, l.out, y, l.out,
-                 add || l.bias);
 }
 
 void LinearWork::reserveRows(const Linear& l, Index rows)

@@ -57,12 +57,17 @@ class LinearWork
 public:
     /// Adds tasks that pack the operands of the forward (backward) direction.
     void packForward(const Linear& linear, TaskList& tasks);
+    /// What packForward() adds for the update alone.
+    void packThin(const Linear& linear, TaskList& tasks);
     void packBackward(const Linear& linear, TaskList& tasks);
 
     /// Rows x [rows, in] -> y [rows, out], added to y when `add`. `low` [rankPanels][lowRows][16]
     /// keeps scale * dropped(x) A^T of rows from `first` on. After packForward.
     void forward(const Linear& linear, const float* x, Index rows, Index first, float* y, bool add,
                  float* low, Index lowRows, const Masks& masks) const;
+    /// The same, but keeps `low` alone; after packThin().
+    void keepThin(const Linear& linear, const float* x, Index rows, Index first, float* low,
+                  Index lowRows, const Masks& masks) const;
     /// dy [rows, out] -> dx [rows, in], added to when `add`; nothing is written to a null dx. Keeps
     /// scale * dy B for the gradients. After packBackward.
     void backward(const Linear& linear, const float* dy, Index rows, Index first, float* dx,

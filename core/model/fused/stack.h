@@ -66,6 +66,7 @@ private:
     bool backThrough(const Layer& layer, std::size_t from, std::size_t to,
                      const std::array<const float*, kParts>& dy, float* dx, Index first, Index rows,
                      const Masks& masks);
+    void makeAgain(const Request& request, std::size_t layer, Kept& kept);
     void backFromOutput(const Request& request, std::size_t layer, Kept& kept, Index first,
                         Index rows);
     void backFromMlp(const Request& request, std::size_t layer, Kept& kept, float* dNormed,

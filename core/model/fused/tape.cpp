@@ -135,15 +135,22 @@ void Tape::layOut(const Request& request, bool keep)
         auto& kept = m_kept[number];
         const bool compact = number + 1 == m_kept.size() && !request.wanted.empty();
         kept.rows = compact ? request.outputs() : tokens;
-        const auto& pieces =
-            all.emplace_back(request, request.layers[number], kept, panels * tensor::kPanel,
-                             /*keepsInput=*/!keep || number > 0, compact,
-                             keep ? kept.rows : std::max(tokens, request.outputs()));
-        largest = std::max(largest, pieces.total());
+        const auto& pieces = all.emplace_back(
+            request, request.layers[number], kept, panels * tensor::kPanel,
+            /*keepsInput=*/!keep || number >= std::max<std::size_t>(1, request.recomputed), compact,
+            keep ? kept.rows : std::max(tokens, request.outputs()));
+        if (!keep || number < request.recomputed)
+            largest = std::max(largest, pieces.total());
     }
     for (std::size_t number = 0; number < m_kept.size(); ++number) {
         auto& pieces = all[number];
-        pieces.place(m_buffers[keep ? number : 0].reserve(keep ? pieces.total() : largest));
+        if (keep && number < request.recomputed) {
+            pieces.place(m_recomputed[number % 2].reserve(largest));
+            pieces.input =
+                number > 0 ? m_buffers[number].reserve(tokens * request.shape.hidden) : nullptr;
+        } else {
+            pieces.place(m_buffers[keep ? number : 0].reserve(keep ? pieces.total() : largest));
+        }
         m_inputs[number] = pieces.input;
         m_kept[number].x = number > 0 ? pieces.input : request.input;
         pieces.fill(request, request.layers[number], m_kept[number]);

@@ -19,6 +19,7 @@ struct Request
     const float* input = nullptr;     ///< [tokens, hidden]
     std::vector<Index> offsets = {0}; ///< of the documents
     std::vector<Index> wanted;        ///< rows whose last states are asked for; empty: all
+    std::size_t recomputed = 0;       ///< so many layers keep their input alone; never the last one
     std::vector<Index> places, wantedPlaces; ///< of all rows and of the wanted ones, where masks are drawn
     Earlier earlier;                  ///< of a pass without a gradient
     Masks masks;
@@ -77,14 +78,16 @@ struct Kept
 class Tape
 {
 public:
-    /// Lays out all layers, or one set of buffers for all when nothing is kept for a backward pass.
+    /// Lays out all layers; two sets of buffers for those that are made again, in turn; or one set
+    /// for all when nothing is kept for a backward pass.
     void layOut(const Request& request, bool keep);
     Kept& operator[](std::size_t layer) { return m_kept[layer]; }
     /// [T, hidden] that layer `number` > 0 reads.
     float* input(std::size_t number) { return m_inputs[number]; }
 
 private:
-    std::vector<AlignedBuffer> m_buffers;
+    std::vector<AlignedBuffer> m_buffers; ///< of each layer
+    std::array<AlignedBuffer, 2> m_recomputed;
     std::vector<Kept> m_kept;
     std::vector<float*> m_inputs;
 };

@@ -200,14 +200,20 @@ std::int64_t ModelConfig::parameters() const
     return total;
 }
 
+bool mayBePacked(const ModelConfig& config, const WeightShape& weight)
+{
+    const auto path = weight.name.substr(0, weight.name.rfind('.'));
+    return weight.shape.size() == 2 &&
+           (weight.site || path == config.names.embedding || path == config.names.head);
+}
+
 std::uint64_t weightBytes(const ModelConfig& config, tensor::WeightKind weights)
 {
     using tensor::WeightKind;
     std::uint64_t bytes = 0;
     for (const auto& weight : expectedWeights(config)) {
-        const auto path = weight.name.substr(0, weight.name.rfind('.'));
-        const bool table = path == config.names.embedding || path == config.names.head;
-        const bool packed = weight.shape.size() == 2 && (weight.site || (table && weights == WeightKind::Int8));
+        const bool packed =
+            mayBePacked(config, weight) && (weight.site || weights != WeightKind::Nf4);
         const bool turned = weight.site && config.transposedWeights; // rows are outputs when packed
         const auto rows = weight.shape[turned ? 1 : 0];
         const auto columns = weight.shape.size() < 2 ? 1 : weight.shape[turned ? 0 : 1];

@@ -2,6 +2,7 @@
 
 #include "base/sha256.h"
 #include "model/import/stored_names.h"
+#include "model/import/weight_bytes.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -68,6 +69,17 @@ const tensor::TensorInfo* ModelFiles::find(const std::string& name) const
             return found;
     }
     return nullptr;
+}
+
+tensor::WeightKind ModelFiles::storedKind() const
+{
+    const auto other = [this](const WeightShape& weight) {
+        const auto* found = mayBePacked(m_config, weight) ? find(weight.name) : nullptr;
+        return found && found->dtype != DType::BF16;
+    };
+    return m_config.transposedWeights || std::ranges::any_of(expectedWeights(m_config), other)
+               ? tensor::WeightKind::Float32
+               : tensor::WeightKind::Bfloat16;
 }
 
 Result<void> ModelFiles::checkWeights()

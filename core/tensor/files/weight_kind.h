@@ -6,16 +6,22 @@
 
 namespace fettle::tensor {
 
-/// How the numbers of frozen weights are held.
+/// How the numbers of frozen weights are held; all are computed with in float32.
 enum class WeightKind
 {
     Float32,
-    Int8, ///< 8-bit codes with a scale for each 64 values of a row
-    Nf4   ///< 4-bit codes as of bitsandbytes, with double quantisation
+    Bfloat16, ///< matrices that a file holds in bfloat16, as they are; others in float32. Exact
+    Int8,     ///< 8-bit codes with a scale for each 64 values of a row
+    Nf4       ///< 4-bit codes as of bitsandbytes, with double quantisation
 };
 
-/// "float32", "int8" or "nf4".
+/// "float32", "bfloat16", "int8" or "nf4".
 std::string_view nameOf(WeightKind kind);
+/// Rounded once more than the file: int8 or nf4.
+constexpr bool hasFewBits(WeightKind kind)
+{
+    return kind == WeightKind::Int8 || kind == WeightKind::Nf4;
+}
 std::optional<WeightKind> weightKindFrom(std::string_view name);
 /// Values of a row that share a scale in 8 bits.
 constexpr std::int64_t kInt8Block = 64;

@@ -22,6 +22,24 @@ typedef float Vec __attribute__((vector_size(kLanes * 4)));
 typedef float VecAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
 inline Vec loadVec(const float* p) { return *reinterpret_cast<const VecAnywhere*>(p); }
+
+/// A bfloat16 value is the upper half of the float32 value that it stands for.
+inline float widened(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+#if defined(__AVX512F__)
+inline Vec loadVec(const std::uint16_t* p)
+{
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return reinterpret_cast<Vec>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+#elif defined(__AVX2__)
+inline Vec loadVec(const std::uint16_t* p)
+{
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return reinterpret_cast<Vec>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+#else
+inline Vec loadVec(const std::uint16_t* p) { return Vec{widened(p[0]), widened(p[1]), widened(p[2]), widened(p[3])}; }
+#endif
 inline void storeVec(float* p, Vec v) { *reinterpret_cast<VecAnywhere*>(p) = v; }
 
 /// c [Rows, 16 Panels] (+)= a [Rows, k] b [k, 16 Panels].
@@ -209,14 +227,22 @@ __attribute__((noinline)) float tailDot(const float* x, const float* w, I n, flo
         sum += x[i] * w[i];
     return sum;
 }
+/// The same of values in 16 bits; n is less than a vector.
+inline float tailDot(const float* x, const std::uint16_t* w, I n, float sum)
+{
+    float wide[kLanes];
+    for (I i = 0; i < n; ++i)
+        wide[i] = widened(w[i]);
+    return tailDot(x, wide, n, sum);
+}
 
-/// `Wide` rows of w at once against `Rows` rows of x; the tail of k is summed one by one.
-template <int Rows, int Wide>
-void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I wStride, I yStride)
+/// `Wide` rows of w, float32 or bfloat16, at once against `Rows` rows of x; the tail of k is summed one by one.
+template <int Rows, int Wide, class W>
+void fewRowsOf(const float* x, const W* w, float* y, I n, I k, I wStride, I yStride)
 {
     for (I j = 0; j < n; j += Wide) {
         const int some = static_cast<int>(std::min<I>(Wide, n - j));
-        const float* row[Wide];
+        const W* row[Wide];
         for (int c = 0; c < Wide; ++c)
             row[c] = w + (j + std::min(c, some - 1)) * wStride;
         Vec sums[Rows][Wide];
@@ -247,7 +273,8 @@ void fewRowsOf(const float* x, const float* w, float* y, I n, I k, I wStride, I 
 }
 
 /// Rows of w lie wStride apart.
-void fewRowsApart(const float* x, const float* w, float* y, I m, I n, I k, I wStride, I yStride)
+template <class W>
+void fewRowsApart(const float* x, const W* w, float* y, I m, I n, I k, I wStride, I yStride)
 {
     if (m == 1)
         return fewRowsOf<1, 4>(x, w, y, n, k, wStride, yStride);
@@ -255,7 +282,7 @@ void fewRowsApart(const float* x, const float* w, float* y, I m, I n, I k, I wSt
     const I piece = std::max<I>(12, 4096 / k / 12 * 12);
     for (I j = 0; j < n; j += piece) {
         const I some = std::min(piece, n - j);
-        const float* part = w + j * wStride;
+        const W* part = w + j * wStride;
         I r = 0;
         for (; kLanes == 16 && r + 8 <= m; r += 8)
             fewRowsOf<8, 3>(x + r * k, part, y + r * yStride + j, some, k, wStride, yStride);

@@ -1,4 +1,4 @@
-// Kernels over weights in 8 and 4 bits for one instruction set; included by cpu_kernels.inl after
+// Kernels over weights in 16, 8 and 4 bits for one instruction set; included by cpu_kernels.inl after
 // gemm.inl.
 
 typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4)));
@@ -82,6 +82,20 @@ struct Nf4Rows
         out[1] = __builtin_shuffle(earlier, later, kLastPairs);
     }
 };
+
+void decodeBfloat16(const std::uint16_t* values, float* w, I count)
+{
+    I i = 0;
+    for (; i + kLanes <= count; i += kLanes)
+        storeVec(w + i, loadVec(values + i));
+    for (; i < count; ++i)
+        w[i] = widened(values[i]);
+}
+
+void fewRowsBfloat16(const float* x, const std::uint16_t* w, float* y, I m, I n, I k, I yStride)
+{
+    fewRowsApart(x, w, y, m, n, k, k, yStride);
+}
 
 void decodeInt8(const std::int8_t* codes, const float* scales, float* w, I rows, I k)
 {
@@ -196,5 +210,5 @@ void codedRows(const float* x, const typename Kind::Code* codes, const float* sc
 }
 
 extern const QuantisedKernels quantisedTable;
-const QuantisedKernels quantisedTable = {FETTLE_KERNEL_NAME, decodeInt8, codedRows<Int8Rows>, decodeNf4,
-                                         codedRows<Nf4Rows>};
+const QuantisedKernels quantisedTable = {FETTLE_KERNEL_NAME,  decodeBfloat16, fewRowsBfloat16,   decodeInt8,
+                                         codedRows<Int8Rows>, decodeNf4,      codedRows<Nf4Rows>};
