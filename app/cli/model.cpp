@@ -2,7 +2,6 @@
 #include "cli/output.h"
 #include "cli/records.h"
 #include "cli/run_job.h"
-#include "hub/hub_access.h"
 #include "recipes/front_door.h"
 #include "recipes/model_facts.h"
 
@@ -91,7 +90,7 @@ Outcome downloadModel(Session& session, const DownloadOptions& options)
     auto workspace = session.workspace();
     if (!workspace)
         return workspace.error();
-    recipes::DownloadPlan plan{options.model, options.name, options.base, hub::readToken()};
+    recipes::DownloadPlan plan{options.model, options.name, options.base};
     if (!options.revision.empty())
         plan.model += "@" + options.revision;
     return takenIn(session, **workspace, runJob(recipes::makeDownloadJob(*workspace, plan)));

@@ -1,6 +1,11 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "hub/hub_access.h"
+#include "hub/keychain.h"
+
+#include <iostream>
+#include <termios.h>
+#include <unistd.h>
 
 namespace fettle::cli {
 
@@ -65,6 +70,45 @@ Outcome setOne(Session& session, const std::string& key, const std::string& valu
     return kDone;
 }
 
+/// A line that the person types unseen, or that another program hands over.
+std::string secretLine(const std::string& question)
+{
+    termios before{};
+    const bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
+    if (terminal) {
+        std::cerr << question << std::flush;
+        auto silent = before;
+        silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    std::string line;
+    std::getline(std::cin, line);
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        std::cerr << '\n';
+    }
+    return line;
+}
+
+Outcome changeToken(Session& session, const std::string& what)
+{
+    const auto workspace = session.workspace();
+    if (!workspace)
+        return workspace.error();
+    const auto address = hub::addressFrom(**workspace);
+    const bool keep = what == "keep";
+    const auto done =
+        keep ? hub::keepToken(address, secretLine("Access token: ")) : hub::forgetToken(address);
+    if (!done)
+        return done.error();
+    if (session.json)
+        printJson({{"token", {{"hub", address}, {"kept", keep}}}});
+    else
+        printLine(fmt::format("The keychain {} a token for {}.", keep ? "holds" : "holds no more",
+                              address));
+    return kDone;
+}
+
 } // namespace
 
 void addSettings(CLI::App& app, Session& session)
@@ -83,6 +127,13 @@ void addSettings(CLI::App& app, Session& session)
                            [&session, key, value] { return setOne(session, *key, *value); });
     set->add_option("key", *key, "Setting")->required();
     set->add_option("value", *value, "Value; \"\" gives the default back")->required();
+    addCommand(*group, session, "token",
+               "Keeps an access token of the hub, read from the standard input, in the keychain; "
+               "or forgets it",
+               [&session, value] { return changeToken(session, *value); })
+        ->add_option("what", *value, "keep or forget")
+        ->required()
+        ->check(CLI::IsMember({"keep", "forget"}));
 }
 
 } // namespace fettle::cli

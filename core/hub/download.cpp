@@ -36,16 +36,17 @@ Error refusal(const HttpAnswer& answer, const HubAccess& access, const HubName& 
                 token ? "Open the model's page on the hub in a browser, accept its conditions, and "
                         "wait for the answer"
                       : "Open the model's page on the hub in a browser, accept its conditions, "
-                        "make a token there and "
-                        "set HF_TOKEN"};
+                        "make a token there, and keep it here (Settings > Privacy, or HF_TOKEN)"};
     if (answer.status == 401 && token)
         return {ErrorCode::InvalidInput,
                 "the hub does not take the token, or there is no such model", where,
-                "Check the name and the token in HF_TOKEN"};
+                "Check the name and the token (Settings > Privacy, or HF_TOKEN)"};
     if (answer.status == 401)
         return {ErrorCode::InvalidInput,
                 "there is no such model, or the hub shows it to known people alone", where,
-                "Check the name; for a private model make a token on the hub and set HF_TOKEN"};
+                "Check the name; for a private model make a token on the hub and keep it here "
+                "(Settings > "
+                "Privacy, or HF_TOKEN)"};
     if (code == "RevisionNotFound")
         return {ErrorCode::NotFound, fmt::format("the model has no revision \"{}\"", name.revision),
                 where, "Name a branch, a tag or a commit that its page shows"};

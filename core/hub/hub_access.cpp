@@ -1,6 +1,7 @@
 #include "hub/hub_access.h"
 
 #include "base/text.h"
+#include "hub/keychain.h"
 
 #include <cstdlib>
 #include <curl/curl.h>
@@ -94,7 +95,7 @@ Result<void> checkAddress(const std::string& url, const std::string& where)
                      "Write it as https://NAME"};
     if (parts->hasUser)
         return Error{ErrorCode::InvalidInput, "the address holds a user name or password", where,
-                     "Leave it out and set HF_TOKEN"};
+                     "Leave it out and keep a token (Settings > Privacy)"};
     if (parts->scheme == "https" || (parts->scheme == "http" && isLoopback(parts->host)))
         return {};
     return Error{ErrorCode::InvalidInput,
@@ -172,10 +173,12 @@ Result<void> setSetting(store::Workspace& workspace, const std::string& key,
     return {};
 }
 
-std::string readToken()
+std::string addressFrom(const store::Workspace& workspace)
 {
-    const auto token = environment("HF_TOKEN");
-    return token.empty() ? environment("HUGGING_FACE_HUB_TOKEN") : token;
+    auto address = settingsOf(workspace).text("hub.address");
+    if (address.empty())
+        address = environment("HF_ENDPOINT");
+    return withoutSlash(address.empty() ? kUsualHub : address);
 }
 
 Result<HubAccess> accessFrom(const store::Workspace& workspace)
@@ -185,17 +188,18 @@ Result<HubAccess> accessFrom(const store::Workspace& workspace)
         return Error{ErrorCode::InvalidInput, "the network is switched off, so nothing is fetched",
                      "setting network", "Switch it on with: fettle-cli settings set network on"};
     HubAccess access;
-    access.address = values.text("hub.address");
-    if (access.address.empty())
-        access.address = environment("HF_ENDPOINT");
-    if (access.address.empty())
-        access.address = kUsualHub;
-    access.address = withoutSlash(access.address);
+    access.address = addressFrom(workspace);
     if (auto fine = checkAddress(access.address, "setting hub.address or HF_ENDPOINT"); !fine)
         return fine.error();
     access.certificates = values.text("hub.certificates");
     if (access.certificates.empty())
         access.certificates = environment("SSL_CERT_FILE");
+    for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
+        if (access.token.empty())
+            access.token = environment(name);
+    }
+    if (access.token.empty())
+        access.token = keptToken(access.address);
     return access;
 }
 

@@ -29,13 +29,12 @@ ParamValues settingsOf(const store::Workspace& workspace);
 Result<void> setSetting(store::Workspace& workspace, const std::string& key,
                         const std::string& text);
 
-/// Address from the setting, else HF_ENDPOINT, else the usual hub; certificates from the setting,
-/// else SSL_CERT_FILE. The token is the caller's: readToken() or a keychain.
+/// From the setting, else HF_ENDPOINT, else the usual hub.
+std::string addressFrom(const store::Workspace& workspace);
+/// Certificates from the setting, else SSL_CERT_FILE; token from HF_TOKEN, else the older
+/// HUGGING_FACE_HUB_TOKEN, else the keychain (keptToken(), which may wait for a person).
 /// Errors: InvalidInput while the setting "network" is off, or for an address that is not https.
 Result<HubAccess> accessFrom(const store::Workspace& workspace);
-
-/// HF_TOKEN, or the older HUGGING_FACE_HUB_TOKEN; empty when neither is set.
-std::string readToken();
 
 /// https, or http to this computer. Errors: InvalidInput, without the address's user or password.
 Result<void> checkAddress(const std::string& url, const std::string& where);

@@ -30,7 +30,6 @@ public:
         auto access = hub::accessFrom(*m_workspace);
         if (!access)
             return access.error();
-        access->token = m_plan.token;
         if (m_plan.name.empty())
             m_plan.name = wanted->id.substr(wanted->id.find('/') + 1);
         if (auto free = checkNameIsFree(*m_workspace, m_plan.name); !free)

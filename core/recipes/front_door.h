@@ -154,8 +154,7 @@ struct DownloadPlan
 {
     std::string model;               ///< "owner/name" or "owner/name@revision"
     std::string name;                ///< in the workspace; empty: from the model's
-    std::string base;                ///< for an adapter: the model of the workspace that it belongs to
-    std::string token;               ///< of the hub; kept nowhere
+    std::string base; ///< for an adapter: the model of the workspace that it belongs to
 };
 /// Fetches a model from the hub that the settings name, and imports it. What was fetched when it breaks off
 /// or is stopped is kept in the workspace's folder downloads/ and gone on with next time. Refused while the

@@ -23,6 +23,7 @@ private Q_SLOTS:
     void wrongExports();
     void mergesAnAdapter();
     void fetchesFromAHub();
+    void takesTheTokenOfTheKeychain();
     void goesOnAfterAnInterrupt();
 
 private:
@@ -155,6 +156,44 @@ void TestCliModels::fetchesFromAHub()
     QDONE(m_cli.run({"settings", "set", "network", "off"}));
     qunsetenv("HF_TOKEN");
     qunsetenv("HF_ENDPOINT");
+}
+
+void TestCliModels::takesTheTokenOfTheKeychain()
+{
+    FakeHub hub;
+    hub.addFolder((fixtures() / "tiny_llama").string());
+    qputenv("HF_ENDPOINT", QByteArray::fromStdString(hub.address()));
+    qputenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    QDONE(m_cli.run({"settings", "set", "network", "on"}));
+    const QString keep = "printf 'hf_kept\\n' | \"$CLI\" settings token keep";
+    QVERIFY(problemWith(m_cli.shell(keep), 2, {"keychain did not open", "HF_TOKEN"}).isEmpty());
+    // libsecret's keychain in a file, as its own tests use it.
+    qputenv("SECRET_BACKEND", "file");
+    qputenv("SECRET_FILE_TEST_PATH", QFile::encodeName(m_cli.path("keys")));
+    qputenv("SECRET_FILE_TEST_PASSWORD", "open sesame");
+    QVERIFY(problemWith(m_cli.shell("printf 'two words' | \"$CLI\" settings token keep"), 2,
+                        {"no access token"})
+                .isEmpty());
+    QDONE(m_cli.shell(keep));
+    const auto authorization = [&](const QString& name) {
+        hub.forgetRequests();
+        m_cli.run({"model", "download", "somebody/tiny", "--as", name});
+        const auto& headers = hub.hub().requests().at(0).headers;
+        return headers.contains("authorization") ? headers.at("authorization") : std::string();
+    };
+    QCOMPARE(authorization("kept"), std::string("Bearer hf_kept"));
+    QCOMPARE(m_cli.shell("grep -rl hf_kept \"$FETTLE_WORKSPACE\" \"$HOME/keys\"").out,
+             QByteArray());
+    qputenv("HF_ENDPOINT", "http://localhost:1"); // the token is that of one hub
+    QVERIFY(problemWith(m_cli.run({"model", "download", "somebody/tiny", "--as", "far"}), 4, {})
+                .isEmpty());
+    qputenv("HF_ENDPOINT", QByteArray::fromStdString(hub.address()));
+    QDONE(m_cli.run({"settings", "token", "forget"}));
+    QCOMPARE(authorization("forgotten"), std::string());
+    QDONE(m_cli.run({"settings", "set", "network", "off"}));
+    for (const char* name : {"HF_ENDPOINT", "DBUS_SESSION_BUS_ADDRESS", "SECRET_BACKEND",
+                             "SECRET_FILE_TEST_PATH", "SECRET_FILE_TEST_PASSWORD"})
+        qunsetenv(name);
 }
 
 void TestCliModels::goesOnAfterAnInterrupt()

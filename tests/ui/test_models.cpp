@@ -1,9 +1,12 @@
 // Settings > Models: bring one in by drop, read its card, look at a text through it, remove it.
+#include "hub/hub_access.h"
+#include "hub/hub_server.h"
 #include "ui/settings/models_page.h"
 #include "ui/widgets/ask.h"
 #include "ui_fixture.h"
 
 #include <QDropEvent>
+#include <QLineEdit>
 #include <QMimeData>
 #include <QPlainTextEdit>
 #include <QTableWidget>
@@ -126,6 +129,39 @@ private Q_SLOTS:
         const auto* bar = m_window->place("settings")->messages();
         QTRY_VERIFY2(bar->text().contains("add-on"), qPrintable(bar->text()));
         QVERIFY(m_workspace->models().empty());
+    }
+
+    void isFetchedByNameOnceTheNetworkIsOn()
+    {
+        fettle::testing::FakeHub hub;
+        hub.addFolder(FETTLE_SOURCE_DIR "/tests/fixtures/tiny_llama");
+        qputenv("HF_ENDPOINT", QByteArray::fromStdString(hub.address()));
+        qputenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+        QWidget* w = m_window.get();
+        const auto* bar = m_window->place("settings")->messages();
+        m_window->go("settings", "models");
+        QVERIFY(click(w, "settingsModelDownloadButton"));
+        QTRY_VERIFY2(bar->text().contains("network is switched off"), qPrintable(bar->text()));
+        QVERIFY(hub.hub().requests().empty());
+        m_window->go("settings", "privacy");
+        auto* token = static_cast<QLineEdit*>(control(w, "settingsTokenEdit"));
+        QVERIFY(!control(w, "settingsTokenKeepButton")->isEnabled());
+        token->setText("hf_secret");
+        QVERIFY(click(w, "settingsTokenKeepButton"));
+        QTRY_VERIFY2(bar->text().contains("keychain did not open"), qPrintable(bar->text()));
+        QCOMPARE(token->text(), QString("hf_secret")); // what was typed is not lost
+        auto* check = control(w, "settingsNetworkCheck");
+        QTest::mouseClick(check, Qt::LeftButton, {}, {10, check->height() / 2});
+        QVERIFY(hub::settingsOf(*m_workspace).flag("network"));
+        m_window->go("settings", "models");
+        ask::answerNextWith(QStringList{"somebody/tiny"});
+        QVERIFY(click(w, "settingsModelDownloadButton"));
+        auto* table = static_cast<QTableWidget*>(control(w, "settingsModelsTable"));
+        QTRY_VERIFY2_WITH_TIMEOUT(table->rowCount() == 1, qPrintable(bar->text()), kLong);
+        QCOMPARE(m_workspace->models().front().name, std::string("tiny"));
+        QTRY_VERIFY(wordsOf(control(w, "modelCard")).contains("Conversation form"));
+        qunsetenv("HF_ENDPOINT");
+        qunsetenv("DBUS_SESSION_BUS_ADDRESS");
     }
 
     void aDamagedFileSaysWhyAndLeavesNothing()

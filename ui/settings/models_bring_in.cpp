@@ -1,5 +1,4 @@
 // How models come in and go: files, folders, add-ons, downloads; and their removal.
-#include "hub/hub_access.h"
 #include "model/import/adapter.h"
 #include "ui/settings/models_page.h"
 #include "ui/text/words.h"
@@ -134,8 +133,8 @@ void ModelsPage::askName()
                   const QString name = answer.trimmed();
                   if (name.isEmpty() || m_job)
                       return;
-                  follow(m_session.submit(recipes::makeDownloadJob(
-                             m_session.workspace(), {ss(name), {}, {}, hub::readToken()})),
+                  follow(m_session.submit(
+                             recipes::makeDownloadJob(m_session.workspace(), {ss(name), {}, {}})),
                          name.section('/', -1).section('@', 0, 0));
               });
 }

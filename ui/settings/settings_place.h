@@ -30,6 +30,7 @@ private:
     QWidget* createFolders();
     QWidget* createDevices();
     QWidget* createPrivacy();
+    QWidget* createToken();
     QWidget* createAbout();
     void addPage(const QString& id, const QString& words, const QString& iconName, QWidget* page);
     void refreshDevices();
