@@ -25,7 +25,7 @@ public:
         : m_files(files)
         , m_device(device)
         , m_dtype(dtype)
-        , m_weights(weights == WeightKind::Bfloat16 && (!device.is_cpu() || dtype != at::kFloat)
+        , m_weights(weights == WeightKind::Stored16 && (!device.is_cpu() || dtype != at::kFloat)
                         ? WeightKind::Float32
                         : weights)
     {
@@ -56,7 +56,7 @@ public:
     {
         return path.empty() ? Tensor() : take(path + ".weight");
     }
-    /// A matrix of bfloat16 values in the place where the files have it; null for any other, or
+    /// A matrix of 16-bit values in the place where the files have it; null for any other, or
     /// when the model is to be held otherwise.
     tensor::QuantisedPtr asStored(const std::string& name) const;
     /// A site whose weight is frozen may be `packed`.
@@ -87,15 +87,16 @@ private:
 
 tensor::QuantisedPtr Loader::asStored(const std::string& name) const
 {
-    const auto* info = m_weights == WeightKind::Bfloat16 ? m_files.find(name) : nullptr;
-    if (!info || info->dtype != tensor::DType::BF16 || info->shape.size() != 2)
+    const auto* info = m_weights == WeightKind::Stored16 ? m_files.find(name) : nullptr;
+    const bool bfloat = info && info->dtype == tensor::DType::BF16;
+    if (!info || (!bfloat && info->dtype != tensor::DType::F16) || info->shape.size() != 2)
         return nullptr;
-    const auto& mapping = m_mappings.at(info->name);
-    const auto* values = reinterpret_cast<const std::uint16_t*>(info->bytes.data());
-    if (!mapping || reinterpret_cast<std::uintptr_t>(values) % sizeof(*values) != 0)
+    const auto* values = info->bytes.data();
+    if (reinterpret_cast<std::uintptr_t>(values) % sizeof(std::uint16_t) != 0)
         return nullptr;
-    return std::make_shared<tensor::Bfloat16Matrix>(values, info->shape[0], info->shape[1],
-                                                    mapping);
+    return std::make_shared<tensor::SixteenBitMatrix>(
+        bfloat ? tensor::SixteenBits::Bfloat16 : tensor::SixteenBits::Float16, values,
+        info->shape[0], info->shape[1], m_mappings.at(info->name));
 }
 
 void Loader::forget(const std::string& name)
@@ -284,7 +285,7 @@ Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* want
                      fmt::format("weights held as {} compute on the processor only",
                                  tensor::nameOf(weights)),
                      "setting training.device", "Choose the processor, or weights of 32 bits"};
-    const bool shared = weights == WeightKind::Bfloat16;
+    const bool shared = weights == WeightKind::Stored16;
     return checkMemory(config, dtype, shared ? files.storedKind() : weights);
 }
 

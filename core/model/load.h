@@ -15,7 +15,7 @@ namespace fettle::model {
 /// tensor. Errors: Unsupported for a model of another kind; OutOfMemory before anything is
 /// allocated when the weights do not fit into free memory.
 /// `weights`: how the matrices of all sites are held, frozen; but for nf4 the tables too. They are
-/// packed one by one while they are read; bfloat16 stays where it lies in the files, and what these
+/// packed one by one while they are read; 16 bits stay where they lie in the files, and what these
 /// hold otherwise is float32, as is everything on a graphics card. Errors: Unsupported there for
 /// int8 and nf4.
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,

@@ -126,7 +126,7 @@ Result<WeightChoice> weightChoiceFrom(const std::string& name)
 {
     if (name.empty())
         return WeightChoice{};
-    if (const auto kind = tensor::weightKindFrom(name); kind && *kind != WeightKind::Bfloat16)
+    if (const auto kind = tensor::weightKindFrom(name); kind && *kind != WeightKind::Stored16)
         return WeightChoice{kind};
     return Error{ErrorCode::InvalidInput, "weights cannot be held as \"" + name + "\"", "weights",
                  "Use float32, int8 or nf4"};

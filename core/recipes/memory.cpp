@@ -131,7 +131,7 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
                             std::int64_t recomputed)
 {
     auto held = weightKind(settings);
-    if (held == tensor::WeightKind::Bfloat16)
+    if (held == tensor::WeightKind::Stored16)
         held = stored;
     const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
     // Gradients; full training moves the weights themselves, an add-on is a further tensor.

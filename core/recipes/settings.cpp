@@ -199,7 +199,7 @@ tensor::WeightKind weightKind(const ParamValues& settings)
 {
     const auto kind = *tensor::weightKindFrom(settings.text("model.weights"));
     const bool frozen = settings.text("method") != "full";
-    return kind == tensor::WeightKind::Float32 && frozen ? tensor::WeightKind::Bfloat16 : kind;
+    return kind == tensor::WeightKind::Float32 && frozen ? tensor::WeightKind::Stored16 : kind;
 }
 
 const ParamList& trainingSettings()

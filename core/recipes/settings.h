@@ -11,7 +11,7 @@ namespace fettle::recipes {
 /// lengths, checks, checkpoints. Keys are stable names of files and of --set.
 const ParamList& trainingSettings();
 /// How a run with these settings holds the numbers of the original: those of 32 bits that do not
-/// train as Bfloat16, so that a file's 16 bits need not be widened.
+/// train as Stored16, so that a file's 16 bits need not be widened.
 tensor::WeightKind weightKind(const ParamValues& settings);
 
 /// A named file with settings: resources/recipes/*.json or a user's own.

@@ -61,26 +61,37 @@ void QuantisedMatrix::fewRows(const float* x, Index m, Index first, Index count,
     }
 }
 
-Bfloat16Matrix::Bfloat16Matrix(const std::uint16_t* values, Index rows, Index columns,
-                               std::shared_ptr<const void> keepAlive)
+SixteenBitMatrix::SixteenBitMatrix(SixteenBits format, const void* values, Index rows,
+                                   Index columns, std::shared_ptr<const void> keepAlive)
     : QuantisedMatrix(rows, columns)
+    , m_format(format)
     , m_values(values)
     , m_keepAlive(std::move(keepAlive))
 {
 }
 
-void Bfloat16Matrix::decode(Index first, Index count, float* values) const
+void SixteenBitMatrix::decode(Index first, Index count, float* values) const
 {
-    quantisedKernels().decodeBfloat16(m_values + first * columns(), values, count * columns());
+    const auto from = first * columns(), all = count * columns();
+    if (m_format == SixteenBits::Bfloat16)
+        quantisedKernels().decodeBfloat16(static_cast<const Bfloat16*>(m_values) + from, values,
+                                          all);
+    else
+        quantisedKernels().decodeFloat16(static_cast<const Float16*>(m_values) + from, values, all);
 }
 
-Index Bfloat16Matrix::mostDirectRows() const { return std::numeric_limits<Index>::max(); }
+Index SixteenBitMatrix::mostDirectRows() const { return std::numeric_limits<Index>::max(); }
 
-void Bfloat16Matrix::directRows(const float* x, Index m, Index first, Index count, float* y,
-                                Index yStride) const
+void SixteenBitMatrix::directRows(const float* x, Index m, Index first, Index count, float* y,
+                                  Index yStride) const
 {
-    quantisedKernels().fewRowsBfloat16(x, m_values + first * columns(), y, m, count, columns(),
-                                       yStride);
+    const auto from = first * columns();
+    if (m_format == SixteenBits::Bfloat16)
+        quantisedKernels().fewRowsBfloat16(x, static_cast<const Bfloat16*>(m_values) + from, y, m,
+                                           count, columns(), yStride);
+    else
+        quantisedKernels().fewRowsFloat16(x, static_cast<const Float16*>(m_values) + from, y, m,
+                                          count, columns(), yStride);
 }
 
 Int8Matrix::Int8Matrix(const float* values, Index rows, Index columns)
@@ -194,7 +205,7 @@ QuantisedPtr quantised(WeightKind kind, const float* values, Index rows, Index c
     case WeightKind::Nf4:
         return std::make_shared<Nf4Matrix>(values, rows, columns);
     case WeightKind::Float32:
-    case WeightKind::Bfloat16:
+    case WeightKind::Stored16:
         break;
     }
     throw std::logic_error("weights of 16 and 32 bits are not quantised");

@@ -43,16 +43,22 @@ private:
 
 using QuantisedPtr = std::shared_ptr<const QuantisedMatrix>;
 
-/// The bfloat16 values of a file where they lie. What is computed with them has, bit for bit, the
-/// result of float32 values.
-class Bfloat16Matrix final : public QuantisedMatrix
+enum class SixteenBits
+{
+    Bfloat16,
+    Float16 ///< IEEE 754's half precision
+};
+
+/// Values of 16 bits where a file has them. What is computed with them has, bit for bit, the result
+/// of the float32 values that they stand for.
+class SixteenBitMatrix final : public QuantisedMatrix
 {
 public:
-    /// values [rows, columns], row-major; they live as long as `keepAlive`.
-    Bfloat16Matrix(const std::uint16_t* values, std::int64_t rows, std::int64_t columns,
-                   std::shared_ptr<const void> keepAlive);
+    /// values [rows, columns] of 16 bits, row-major; they live as long as `keepAlive`.
+    SixteenBitMatrix(SixteenBits format, const void* values, std::int64_t rows,
+                     std::int64_t columns, std::shared_ptr<const void> keepAlive);
 
-    WeightKind kind() const override { return WeightKind::Bfloat16; }
+    WeightKind kind() const override { return WeightKind::Stored16; }
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:
@@ -60,7 +66,8 @@ private:
     void directRows(const float* x, std::int64_t m, std::int64_t first, std::int64_t count,
                     float* y, std::int64_t yStride) const override;
 
-    const std::uint16_t* m_values;
+    SixteenBits m_format;
+    const void* m_values;
     std::shared_ptr<const void> m_keepAlive;
 };
 

@@ -33,7 +33,7 @@ int main(int argc, char** argv)
     const auto files = model::ModelFiles::open(folder).value();
     auto kind = tensor::weightKindFrom(weights).value();
     if (kind == tensor::WeightKind::Float32)
-        kind = tensor::WeightKind::Bfloat16; // as the program does: what files hold in 16 bits
+        kind = tensor::WeightKind::Stored16; // as the program does: what files hold in 16 bits
                                              // stays so
     auto model = model::loadLanguageModel(files, c10::kCPU, at::kFloat, kind).value();
     const auto tokenizer = text::Tokenizer::load(folder).value();

@@ -3,6 +3,7 @@
 #include "model/import/gguf_export.h"
 #include "model/import/hf_folder.h"
 #include "parity.h"
+#include "tensor/files/convert.h"
 #include "text/tokenizer.h"
 
 #include <QtTest>
@@ -18,8 +19,9 @@ namespace {
 
 float valueAt(const tensor::TensorInfo& info, std::size_t index)
 {
-    float value;
-    std::memcpy(&value, info.bytes.data() + index * sizeof value, sizeof value);
+    const std::size_t width = info.dtype == tensor::DType::F32 ? 4 : 2;
+    float value = 0;
+    tensor::toFloats(info.dtype, info.bytes.subspan(index * width, width), &value);
     return value;
 }
 
@@ -147,7 +149,7 @@ void TestGgufExport::everyKindIsRead()
     for (const auto& weight : expectedWeights(before.config())) {
         const auto *theirs = before.find(weight.name), *ours = after.find(weight.name);
         double error = 0, size = 0;
-        for (std::size_t i = 0; i < ours->bytes.size() / 4; ++i) {
+        for (std::size_t i = 0; i < theirs->bytes.size() / 4; ++i) {
             error += std::pow(valueAt(*ours, i) - valueAt(*theirs, i), 2);
             size += std::pow(valueAt(*theirs, i), 2);
         }

@@ -1,5 +1,6 @@
 #include "model/gguf_helpers.h"
 #include "model/import/gguf_export.h"
+#include "model/import/hf_folder.h"
 #include "model/import/ollama.h"
 #include "tensor/files/gguf.h"
 #include "tensor/files/weight_files.h"
@@ -28,6 +29,8 @@ private Q_SLOTS:
     void failingDiskLeavesNothing();
     void lyingFilesAreRefused_data();
     void lyingFilesAreRefused();
+    void sixteenBitsStay_data();
+    void sixteenBitsStay();
     void writesForOllama_data();
     void writesForOllama();
 
@@ -54,6 +57,36 @@ void TestGgufFiles::tellsWhatTheCardStates()
     QCOMPARE(*file.text("tokenizer.chat_template"), std::string("{{ messages[0].content }}"));
     importModel(at("x.gguf"), at("back")).value();
     exportGguf(at("back"), at("y.gguf"), GgufKind::F16).value();
+    QVERIFY(readFile(at("x.gguf")).value() == readFile(at("y.gguf")).value());
+}
+
+void TestGgufFiles::sixteenBitsStay_data()
+{
+    QTest::addColumn<std::string>("family");
+    QTest::addColumn<bool>("bfloat");
+    for (const char* family : {"llama", "gpt_neox", "qwen2", "gemma"}) {
+        QTest::addRow("%s, float16", family) << std::string(family) << false;
+        QTest::addRow("%s, bfloat16", family) << std::string(family) << true;
+    }
+}
+
+/// Matrices keep their two bytes, and come out as they went in.
+void TestGgufFiles::sixteenBitsStay()
+{
+    QFETCH(std::string, family);
+    QFETCH(bool, bfloat);
+    const auto kind = bfloat ? GgufKind::BF16 : GgufKind::F16;
+    exportGguf(model(family), at("x.gguf"), kind).value();
+    importModel(at("x.gguf"), at("back")).value();
+    const auto files = ModelFiles::open(at("back")).value();
+    QCOMPARE(files.storedKind(), tensor::WeightKind::Stored16);
+    for (const auto& weight : expectedWeights(files.config())) {
+        const auto stored = bfloat ? tensor::DType::BF16 : tensor::DType::F16;
+        QVERIFY2(files.find(weight.name)->dtype ==
+                     (weight.shape.size() == 2 ? stored : tensor::DType::F32),
+                 weight.name.c_str());
+    }
+    exportGguf(at("back"), at("y.gguf"), kind).value();
     QVERIFY(readFile(at("x.gguf")).value() == readFile(at("y.gguf")).value());
 }
 

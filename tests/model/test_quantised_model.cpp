@@ -53,15 +53,15 @@ std::unique_ptr<model::Decoder> decoderOf(WeightKind kind, bool dense, bool bias
     return decoder;
 }
 
-/// The tiny model with its values rounded to bfloat16 and stored so.
-model::ModelFiles halfFolder(const QTemporaryDir& folder, bool tied)
+/// The tiny model with its values rounded to 16 bits and stored so.
+model::ModelFiles halfFolder(const QTemporaryDir& folder, at::ScalarType type, bool tied)
 {
     const auto source = sourceFolder() / "tests/fixtures/tiny_llama";
     const std::filesystem::path target = folder.path().toStdString();
     auto config = readJsonFile(source / "config.json").value();
     tensor::NamedTensors halves;
     for (auto& [name, value] : tensor::readTensors(source / "model.safetensors").value())
-        halves.emplace_back(name, value.to(at::kBFloat16));
+        halves.emplace_back(name, value.to(type));
     config["tie_word_embeddings"] = tied;
     if (!tied) {
         const auto table = std::ranges::find(halves, "model.embed_tokens.weight",
@@ -155,22 +155,25 @@ private Q_SLOTS:
 
     void sixteenBitsOfAFileAreFloat32_data()
     {
+        QTest::addColumn<bool>("bfloat");
         QTest::addColumn<bool>("tied");
-        QTest::newRow("one table") << true;
-        QTest::newRow("a head of its own") << false;
+        QTest::newRow("bfloat16, one table") << true << true;
+        QTest::newRow("bfloat16, a head of its own") << true << false;
+        QTest::newRow("float16") << false << true;
     }
-    /// Losses, gradients and logits of a file in bfloat16 are bit for bit those of its float32
+    /// Losses, gradients and logits of a file in 16 bits are bit for bit those of its float32
     /// values.
     void sixteenBitsOfAFileAreFloat32()
     {
+        QFETCH(bool, bfloat);
         QFETCH(bool, tied);
         const QTemporaryDir folder;
-        const auto files = halfFolder(folder, tied);
-        QCOMPARE(files.storedKind(), WeightKind::Bfloat16);
+        const auto files = halfFolder(folder, bfloat ? at::kBFloat16 : at::kHalf, tied);
+        QCOMPARE(files.storedKind(), WeightKind::Stored16);
         const auto load = [&](WeightKind kind) {
             return model::loadDecoder(files, c10::kCPU, at::kFloat, kind).value();
         };
-        const auto held = load(WeightKind::Bfloat16), wide = load(WeightKind::Float32);
+        const auto held = load(WeightKind::Stored16), wide = load(WeightKind::Float32);
         QVERIFY(held->packedEmbedding && held->packedHead && !held->embedding.defined());
         QCOMPARE(held->packedHead == held->packedEmbedding, tied);
         for (auto* site : held->sites())
@@ -180,7 +183,7 @@ private Q_SLOTS:
         for (const Case& way :
              {Case{"lora", "lora"},
               Case{"dropout, few labels", "lora", 4, 0.3, {"q_proj", "up_proj"}, 0, false, 4}}) {
-            const auto ours = outcomeOf(way, load(WeightKind::Bfloat16), false),
+            const auto ours = outcomeOf(way, load(WeightKind::Stored16), false),
                        wanted = outcomeOf(way, load(WeightKind::Float32), false);
             QCOMPARE(ours.loss, wanted.loss);
             for (std::size_t i = 0; i < ours.gradients.size(); ++i)
@@ -189,7 +192,7 @@ private Q_SLOTS:
         }
         // What moves or computes in other numbers is widened.
         const auto doubled =
-            model::loadDecoder(files, c10::kCPU, at::kDouble, WeightKind::Bfloat16).value();
+            model::loadDecoder(files, c10::kCPU, at::kDouble, WeightKind::Stored16).value();
         QVERIFY(!doubled->packedEmbedding && !doubled->sites().front()->packed);
         QVERIFY(methods::makeMethod("full").value()->attach(
             *load(WeightKind::Float32), ParamValues(recipes::trainingSettings()),

@@ -225,20 +225,31 @@ void TestQuantised::sixteenBitsAreExact()
         QSKIP("this machine has no such instructions");
     for (const std::int64_t k : {64, 576, 70, 13, 1}) {
         const std::int64_t n = 29;
-        const auto values = at::randn({n, k}).to(at::kBFloat16);
-        const auto* halves = static_cast<const std::uint16_t*>(values.const_data_ptr());
-        Floats wide(static_cast<std::size_t>(n * k));
-        kernels->decodeBfloat16(halves, wide.data(), n * k);
-        const auto wanted = values.to(at::kFloat);
-        QVERIFY(std::memcmp(wide.data(), wanted.const_data_ptr(), wide.size() * sizeof(float)) ==
-                0);
         const auto x = bellShaped(11 * k);
-        for (std::int64_t m = 1; m <= 11; ++m) {
-            Floats y(static_cast<std::size_t>(m * n)), z(y.size());
-            kernels->fewRowsBfloat16(x.data(), halves, y.data(), m, n, k, n);
-            floats->fewRows(x.data(), wide.data(), z.data(), m, n, k, n);
-            QVERIFY2(sameBits(y, z), std::to_string(k).c_str());
-        }
+        Floats wide(static_cast<std::size_t>(n * k));
+        const auto check = [&](const at::Tensor& values, const auto* halves, auto* decode,
+                               auto* fewRows) {
+            decode(halves, wide.data(), n * k);
+            const auto wanted = values.to(at::kFloat);
+            bool same =
+                std::memcmp(wide.data(), wanted.const_data_ptr(), wide.size() * sizeof(float)) == 0;
+            for (std::int64_t m = 1; m <= 11; ++m) {
+                Floats y(static_cast<std::size_t>(m * n)), z(y.size());
+                fewRows(x.data(), halves, y.data(), m, n, k, n);
+                floats->fewRows(x.data(), wide.data(), z.data(), m, n, k, n);
+                same = same && sameBits(y, z);
+            }
+            return same;
+        };
+        const auto bfloat = at::randn({n, k}).to(at::kBFloat16);
+        // Small ones too: half precision has numbers without a leading one.
+        const auto half = (at::randn({n, k}) * at::pow(10, -8 * at::rand({n, k}))).to(at::kHalf);
+        QVERIFY2(check(bfloat, static_cast<const Bfloat16*>(bfloat.const_data_ptr()),
+                       kernels->decodeBfloat16, kernels->fewRowsBfloat16),
+                 std::to_string(k).c_str());
+        QVERIFY2(check(half, static_cast<const Float16*>(half.const_data_ptr()),
+                       kernels->decodeFloat16, kernels->fewRowsFloat16),
+                 std::to_string(k).c_str());
     }
 }
 

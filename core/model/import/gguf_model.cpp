@@ -118,18 +118,37 @@ Result<void> GgufModel::mapWeights()
         kinds.emplace(tensor::ggmlTypeInfo(item.type)->name);
         extra += used.contains(item.name) || isKnownExtra(item.name) ? 0 : 1;
     }
-    m_notes.push_back(
-        fmt::format("the weights were stored as {} and are now float32", fmt::join(kinds, ", ")));
+    const bool kept = std::ranges::any_of(
+        m_sources, [this](const auto& each) { return keptType(each.second) != DType::F32; });
+    m_notes.push_back(fmt::format("the weights were stored as {} and are now float32{}",
+                                  fmt::join(kinds, ", "), kept ? " but for those of 16 bits" : ""));
     if (extra > 0)
         m_notes.push_back(fmt::format("{} tensors of the file are not used", extra));
     return {};
+}
+
+/// Rows of 16 bits that are published as they are stored, if in another order, stay in 16 bits.
+tensor::DType GgufModel::keptType(const Source& source) const
+{
+    const auto& slot = m_slots[source.slot];
+    if (slot.shape.size() < 2 || slot.rows == GgufRows::Transposed || slot.added != 0 ||
+        slot.factor != 1)
+        return DType::F32;
+    switch (static_cast<tensor::GgmlType>(m_file.tensor(slot.name)->type)) {
+    case tensor::GgmlType::BF16:
+        return DType::BF16;
+    case tensor::GgmlType::F16:
+        return DType::F16;
+    default:
+        return DType::F32;
+    }
 }
 
 std::vector<TensorPlan> GgufModel::plan() const
 {
     std::vector<TensorPlan> plan;
     for (const auto& weight : expectedWeights(m_config))
-        plan.push_back({weight.name, DType::F32, weight.shape});
+        plan.push_back({weight.name, keptType(m_sources.at(weight.name)), weight.shape});
     return plan;
 }
 
@@ -173,6 +192,27 @@ Result<void> GgufModel::readRows(const Source& source, const PartSink& sink) con
     return {};
 }
 
+/// Rows of two bytes a value, in the published order.
+Result<void> GgufModel::readHalves(const Source& source, const PartSink& sink) const
+{
+    const auto& slot = m_slots[source.slot];
+    const auto bytes = bytesOf(source);
+    const std::uint64_t rows = slot.rowCount(), rowBytes = slot.columns() * 2;
+    const std::uint64_t step = std::max<std::uint64_t>(1, kPartValues / slot.columns());
+    std::vector<std::byte> part;
+    for (std::uint64_t first = 0; first < rows; first += step) {
+        const std::uint64_t count = std::min(step, rows - first);
+        part.clear();
+        for (std::uint64_t i = 0; i < count; ++i) {
+            const auto row = bytes.subspan(slot.storedRow(first + i) * rowBytes, rowBytes);
+            part.insert(part.end(), row.begin(), row.end());
+        }
+        if (auto given = sink(part.data(), part.size()); !given)
+            return given;
+    }
+    return {};
+}
+
 Result<void> GgufModel::readTransposed(const Source& source, const PartSink& sink) const
 {
     const auto& slot = m_slots[source.slot];
@@ -199,7 +239,8 @@ Result<void> GgufModel::readTransposed(const Source& source, const PartSink& sin
 Result<void> GgufModel::read(const TensorPlan& weight, const PartSink& sink) const
 {
     const Source& source = m_sources.at(weight.name);
-    const auto given = m_slots[source.slot].rows == GgufRows::Transposed
+    const auto given = keptType(source) != DType::F32 ? readHalves(source, sink)
+                       : m_slots[source.slot].rows == GgufRows::Transposed
                            ? readTransposed(source, sink)
                            : readRows(source, sink);
     return given ? given : Result<void>(at(given.error(), weight.name));

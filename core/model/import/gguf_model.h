@@ -19,9 +19,10 @@ public:
     const tensor::GgufFile& file() const { return m_file; }
     /// What config.json will say, and in raw its text.
     const ModelConfig& config() const { return m_config; }
-    /// Description of the weights after import, all in float32.
+    /// Description of the weights after import: matrices of 16 bits as they are, all else in
+    /// float32.
     std::vector<tensor::TensorPlan> plan() const;
-    /// Gives one weight in float32 to the sink, in parts of a few megabytes, with rows and values
+    /// Gives one weight, as planned, to the sink, in parts of a few megabytes, with rows and values
     /// put back to what the published checkpoint has.
     Result<void> read(const tensor::TensorPlan& weight, const PartSink& sink) const;
     /// Facts worth telling, one sentence each.
@@ -38,6 +39,8 @@ private:
     Result<void> checkSlot(const GgufSlot& slot) const;
     std::span<const std::byte> bytesOf(const Source& source) const;
     Result<void> readRows(const Source& source, const PartSink& sink) const;
+    tensor::DType keptType(const Source& source) const;
+    Result<void> readHalves(const Source& source, const PartSink& sink) const;
     Result<void> readTransposed(const Source& source, const PartSink& sink) const;
 
     std::filesystem::path m_path;

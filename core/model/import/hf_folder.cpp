@@ -75,11 +75,11 @@ tensor::WeightKind ModelFiles::storedKind() const
 {
     const auto other = [this](const WeightShape& weight) {
         const auto* found = mayBePacked(m_config, weight) ? find(weight.name) : nullptr;
-        return found && found->dtype != DType::BF16;
+        return found && found->dtype != DType::BF16 && found->dtype != DType::F16;
     };
     return m_config.transposedWeights || std::ranges::any_of(expectedWeights(m_config), other)
                ? tensor::WeightKind::Float32
-               : tensor::WeightKind::Bfloat16;
+               : tensor::WeightKind::Stored16;
 }
 
 Result<void> ModelFiles::checkWeights()

@@ -22,7 +22,7 @@ public:
     /// Found under each of its storedNames().
     const tensor::TensorInfo* find(const std::string& name) const;
     const tensor::WeightFiles& weights() const { return m_weights; }
-    /// Bfloat16 when every matrix that can be held so is stored so; else Float32.
+    /// Stored16 when every matrix that can be held so is stored so; else Float32.
     tensor::WeightKind storedKind() const;
     /// Oddities that do no harm, such as unused weights; one sentence each.
     const std::vector<std::string>& warnings() const { return m_warnings; }

@@ -11,10 +11,11 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr std::pair<WeightKind, std::string_view> kNames[] = {{WeightKind::Float32, "float32"},
-                                                              {WeightKind::Bfloat16, "bfloat16"},
-                                                              {WeightKind::Int8, "int8"},
-                                                              {WeightKind::Nf4, "nf4"}};
+constexpr std::pair<WeightKind, std::string_view> kNames[] = {
+    {WeightKind::Float32, "float32"},
+    {WeightKind::Stored16, "16 bits as stored"},
+    {WeightKind::Int8, "int8"},
+    {WeightKind::Nf4, "nf4"}};
 
 Index over(Index count, Index unit) { return (count + unit - 1) / unit; }
 
@@ -38,7 +39,7 @@ std::uint64_t weightBytes(WeightKind kind, Index rows, Index columns)
 {
     const auto blocks = over(rows * columns, kFourBitBlock);
     switch (kind) {
-    case WeightKind::Bfloat16:
+    case WeightKind::Stored16:
         return static_cast<std::uint64_t>(rows * columns) * 2;
     case WeightKind::Int8:
         return static_cast<std::uint64_t>(rows * (columns + 4 * over(columns, kInt8Block)));

@@ -10,12 +10,13 @@ namespace fettle::tensor {
 enum class WeightKind
 {
     Float32,
-    Bfloat16, ///< matrices that a file holds in bfloat16, as they are; others in float32. Exact
+    Stored16, ///< matrices that a file holds in bfloat16 or float16, as they are; exact. Others in
+              ///< float32
     Int8,     ///< 8-bit codes with a scale for each 64 values of a row
     Nf4       ///< 4-bit codes as of bitsandbytes, with double quantisation
 };
 
-/// "float32", "bfloat16", "int8" or "nf4".
+/// "float32", "16 bits as stored", "int8" or "nf4".
 std::string_view nameOf(WeightKind kind);
 /// Rounded once more than the file: int8 or nf4.
 constexpr bool hasFewBits(WeightKind kind)

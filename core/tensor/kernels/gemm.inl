@@ -24,21 +24,27 @@ typedef float VecAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), ma
 inline Vec loadVec(const float* p) { return *reinterpret_cast<const VecAnywhere*>(p); }
 
 /// A bfloat16 value is the upper half of the float32 value that it stands for.
-inline float widened(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+inline float widened(Bfloat16 x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
+inline float widened(Float16 x) { return static_cast<float>(std::bit_cast<_Float16>(x.bits)); }
 #if defined(__AVX512F__)
-inline Vec loadVec(const std::uint16_t* p)
+inline __m256i halves(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline Vec loadVec(const Bfloat16* p)
 {
-    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return reinterpret_cast<Vec>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+    return reinterpret_cast<Vec>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves(p)), 16));
 }
+inline Vec loadVec(const Float16* p) { return _mm512_cvtph_ps(halves(p)); }
 #elif defined(__AVX2__)
-inline Vec loadVec(const std::uint16_t* p)
+inline __m128i halves(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline Vec loadVec(const Bfloat16* p)
 {
-    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return reinterpret_cast<Vec>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+    return reinterpret_cast<Vec>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves(p)), 16));
 }
+inline Vec loadVec(const Float16* p) { return _mm256_cvtph_ps(halves(p)); }
 #else
-inline Vec loadVec(const std::uint16_t* p) { return Vec{widened(p[0]), widened(p[1]), widened(p[2]), widened(p[3])}; }
+template<class Half> Vec loadVec(const Half* p)
+{
+    return Vec{widened(p[0]), widened(p[1]), widened(p[2]), widened(p[3])};
+}
 #endif
 inline void storeVec(float* p, Vec v) { *reinterpret_cast<VecAnywhere*>(p) = v; }
 
@@ -228,7 +234,7 @@ __attribute__((noinline)) float tailDot(const float* x, const float* w, I n, flo
     return sum;
 }
 /// The same of values in 16 bits; n is less than a vector.
-inline float tailDot(const float* x, const std::uint16_t* w, I n, float sum)
+template<class Half> float tailDot(const float* x, const Half* w, I n, float sum)
 {
     float wide[kLanes];
     for (I i = 0; i < n; ++i)
@@ -236,7 +242,7 @@ inline float tailDot(const float* x, const std::uint16_t* w, I n, float sum)
     return tailDot(x, wide, n, sum);
 }
 
-/// `Wide` rows of w, float32 or bfloat16, at once against `Rows` rows of x; the tail of k is summed one by one.
+/// `Wide` rows of w, in 32 or 16 bits, at once against `Rows` rows of x; the tail of k is summed one by one.
 template <int Rows, int Wide, class W>
 void fewRowsOf(const float* x, const W* w, float* y, I n, I k, I wStride, I yStride)
 {

@@ -15,6 +15,17 @@ static_assert(kCodeBlock == kFourBitBlock);
 /// rows that were decoded once.
 constexpr std::int64_t kDirectRows = 4;
 
+/// Values of 16 bits as files hold them: the upper half of a float32 value, and IEEE 754's half
+/// precision.
+struct Bfloat16
+{
+    std::uint16_t bits;
+};
+struct Float16
+{
+    std::uint16_t bits;
+};
+
 /// Kernels that read weights in fewer bits than 32, for the same instruction sets as CpuKernels and
 /// serial as these. The products are, bit for bit, those of CpuKernels::fewRows on the decoded
 /// rows.
@@ -22,11 +33,14 @@ struct QuantisedKernels
 {
     const char* name; ///< as of CpuKernels
 
-    /// w [count] = the bfloat16 values.
-    void (*decodeBfloat16)(const std::uint16_t* values, float* w, std::int64_t count);
-    /// y [m, n] = x [m, k] w [n, k]^T, w in bfloat16.
-    void (*fewRowsBfloat16)(const float* x, const std::uint16_t* w, float* y, std::int64_t m,
+    /// w [count] = the values.
+    void (*decodeBfloat16)(const Bfloat16* values, float* w, std::int64_t count);
+    void (*decodeFloat16)(const Float16* values, float* w, std::int64_t count);
+    /// y [m, n] = x [m, k] w [n, k]^T.
+    void (*fewRowsBfloat16)(const float* x, const Bfloat16* w, float* y, std::int64_t m,
                             std::int64_t n, std::int64_t k, std::int64_t yStride);
+    void (*fewRowsFloat16)(const float* x, const Float16* w, float* y, std::int64_t m,
+                           std::int64_t n, std::int64_t k, std::int64_t yStride);
     /// w [rows, k] = codes * scales; scales [rows, ceil(k / 64)].
     void (*decodeInt8)(const std::int8_t* codes, const float* scales, float* w, std::int64_t rows,
                        std::int64_t k);

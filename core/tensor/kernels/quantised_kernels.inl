@@ -83,7 +83,7 @@ struct Nf4Rows
     }
 };
 
-void decodeBfloat16(const std::uint16_t* values, float* w, I count)
+template<class Half> void decodeHalves(const Half* values, float* w, I count)
 {
     I i = 0;
     for (; i + kLanes <= count; i += kLanes)
@@ -92,7 +92,8 @@ void decodeBfloat16(const std::uint16_t* values, float* w, I count)
         w[i] = widened(values[i]);
 }
 
-void fewRowsBfloat16(const float* x, const std::uint16_t* w, float* y, I m, I n, I k, I yStride)
+template<class Half>
+void fewRowsHalves(const float* x, const Half* w, float* y, I m, I n, I k, I yStride)
 {
     fewRowsApart(x, w, y, m, n, k, k, yStride);
 }
@@ -210,5 +211,12 @@ void codedRows(const float* x, const typename Kind::Code* codes, const float* sc
 }
 
 extern const QuantisedKernels quantisedTable;
-const QuantisedKernels quantisedTable = {FETTLE_KERNEL_NAME,  decodeBfloat16, fewRowsBfloat16,   decodeInt8,
-                                         codedRows<Int8Rows>, decodeNf4,      codedRows<Nf4Rows>};
+const QuantisedKernels quantisedTable = {FETTLE_KERNEL_NAME,
+                                         decodeHalves<Bfloat16>,
+                                         decodeHalves<Float16>,
+                                         fewRowsHalves<Bfloat16>,
+                                         fewRowsHalves<Float16>,
+                                         decodeInt8,
+                                         codedRows<Int8Rows>,
+                                         decodeNf4,
+                                         codedRows<Nf4Rows>};
