@@ -28,7 +28,7 @@ private:
     fs::path at(const char* name) const { return fs::path(m_folder->path().toStdString()) / name; }
     fs::path imported()
     {
-        importModel(golden("tiny_llama.gguf"), at("tiny")).value();
+        importModel(fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/tiny_llama", at("tiny")).value();
         return at("tiny");
     }
     bool nothingLeft() const { return fs::is_empty(at("out")); }
