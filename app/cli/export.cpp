@@ -18,10 +18,11 @@ struct ExportOptions
 std::string proofInWords(const Json& proof)
 {
     return fmt::format(
-        "Read back and compared on {}: largest difference of a logit {:.2g} (allowed {:.2g}), "
-        "perplexity {:.5g} before and {:.5g} after.",
+        "Read back and compared on {}: largest difference of a logit {:.2g}; of it {:.2g} is not "
+        "from rounding (allowed {:.2g}); perplexity {:.5g} before and {:.5g} after.",
         counted(proof.value("texts", std::int64_t{0}), "text"),
-        proof.value("largestLogitDifference", 0.0), proof.value("limit", 0.0),
+        proof.value("largestLogitDifference", 0.0),
+        proof.value("unexplainedLogitDifference", 0.0), proof.value("limit", 0.0),
         proof.value("perplexityBefore", 0.0), proof.value("perplexityAfter", 0.0));
 }
 

@@ -6,7 +6,6 @@
 #include "tensor/torch_files.h"
 #include "tensor/torch_pch.h"
 
-#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
@@ -170,75 +169,6 @@ Result<std::int64_t> checkModel(model::LanguageModel& decoder, const fs::path& f
     if (files->weights().tensors().size() != weights.plan().size())
         return differs("list");
     return static_cast<std::int64_t>(weights.plan().size());
-}
-
-ProofLimits limitsFor(DType type)
-{
-    if (type == DType::BF16)
-        return {1.0, 0.02};
-    return type == DType::F16 ? ProofLimits{0.2, 0.005} : ProofLimits{};
-}
-
-Answers answersOf(model::LanguageModel& decoder, const std::vector<std::vector<std::int32_t>>& texts)
-{
-    const at::NoGradGuard noGrad;
-    Answers out;
-    for (const auto& text : texts) {
-        if (text.size() < 2)
-            continue;
-        // An encoder-decoder reads the first half and foretells the second.
-        const bool apart = decoder.config.kind == model::ModelKind::EncoderDecoder;
-        const auto given = apart ? static_cast<std::int64_t>(text.size()) / 2 : 1;
-        model::PackedTokens tokens;
-        tokens.add(text, given);
-        const auto rows = decoder.hidden(tokens).narrow(0, given - 1, tokens.size() - given + 1);
-        out.logits.push_back(decoder.logits(rows));
-        tensor::HeadLossInfo info;
-        const std::vector<std::int64_t> labels(tokens.ids.begin() + given, tokens.ids.end());
-        decoder.loss(rows.narrow(0, 0, rows.size(0) - 1), labels, 1.0, info);
-        out.nll += info.total();
-        out.tokens += tokens.size() - given;
-    }
-    return out;
-}
-
-Proof compareAnswers(const Answers& before, const Answers& after, const ProofLimits& limits)
-{
-    Proof proof;
-    proof.limits = limits;
-    proof.texts = static_cast<std::int64_t>(before.logits.size());
-    proof.tokens = before.tokens;
-    bool same = before.logits.size() == after.logits.size() && before.tokens == after.tokens;
-    for (std::size_t i = 0; same && i < before.logits.size(); ++i) {
-        same = before.logits[i].sizes() == after.logits[i].sizes();
-        if (!same)
-            break;
-        const auto difference = (before.logits[i] - after.logits[i]).abs().max().item<double>();
-        same = std::isfinite(difference);
-        proof.largestDifference = std::max(proof.largestDifference, difference);
-    }
-    const auto count = static_cast<double>(std::max<std::int64_t>(1, before.tokens));
-    proof.perplexityBefore = std::exp(before.nll / count);
-    proof.perplexityAfter = std::exp(after.nll / count);
-    const double rise = proof.perplexityAfter / proof.perplexityBefore - 1;
-    proof.passed = same && proof.texts > 0 && proof.largestDifference <= limits.logit &&
-                   rise <= limits.perplexityRise;
-    return proof;
-}
-
-Json toJson(const Proof& p)
-{
-    return {{"texts", p.texts},
-            {"prompts", p.prompts},
-            {"rows", p.texts - p.prompts},
-            {"tokens", p.tokens},
-            {"weights", p.weights},
-            {"largestLogitDifference", p.largestDifference},
-            {"limit", p.limits.logit},
-            {"perplexityBefore", p.perplexityBefore},
-            {"perplexityAfter", p.perplexityAfter},
-            {"perplexityRiseAllowed", p.limits.perplexityRise},
-            {"passed", p.passed}};
 }
 
 } // namespace fettle::deploy

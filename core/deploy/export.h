@@ -43,36 +43,4 @@ Result<void> exportModel(model::LanguageModel& decoder, const std::filesystem::p
 Result<std::int64_t> checkModel(model::LanguageModel& decoder, const std::filesystem::path& folder,
                                 tensor::DType type);
 
-/// What a written model may differ from the one in memory.
-struct ProofLimits
-{
-    double logit = 1e-3;          ///< largest difference of a logit
-    double perplexityRise = 1e-3; ///< perplexity after / before - 1
-};
-/// Rounding to the type moves logits; these are the limits beyond which it is no longer rounding.
-ProofLimits limitsFor(tensor::DType type);
-
-/// How far a written model is from the one in memory.
-struct Proof
-{
-    std::int64_t texts = 0, tokens = 0;
-    std::int64_t prompts = 0;     ///< of the texts, the program's own
-    std::int64_t weights = 0;     ///< compared bit by bit
-    double largestDifference = 0; ///< of any logit
-    double perplexityBefore = 0, perplexityAfter = 0;
-    ProofLimits limits;
-    bool passed = false;
-};
-Json toJson(const Proof& proof);
-
-/// Final hidden states and logits sums of fixed texts, to compare two models with.
-struct Answers
-{
-    std::vector<at::Tensor> logits; ///< per text [tokens, vocab], float32
-    double nll = 0;                 ///< nats over all tokens after the first of each text
-    std::int64_t tokens = 0;
-};
-Answers answersOf(model::LanguageModel& decoder, const std::vector<std::vector<std::int32_t>>& texts);
-Proof compareAnswers(const Answers& before, const Answers& after, const ProofLimits& limits);
-
 } // namespace fettle::deploy

@@ -63,9 +63,10 @@ std::string proofTable(const Json& proof)
         {"prompts", "fixed prompts"},
         {"rows", "rows of the training data"},
         {"tokens", "tokens compared"},
-        {"weights", "weights read back and compared bit by bit"},
+        {"weights", "weights read back and compared"},
         {"largestLogitDifference", "largest difference of a logit"},
-        {"limit", "largest difference allowed"},
+        {"unexplainedLogitDifference", "of it, not from rounding the weights"},
+        {"limit", "largest allowed of that"},
         {"perplexityBefore", "perplexity in memory, before writing"},
         {"perplexityAfter", "perplexity of what was read back"}};
     for (const auto& [key, words] : kFigures) {
@@ -89,7 +90,8 @@ std::string cardText(const Json& card)
                             value.is_string() ? value.get<std::string>() : value.dump());
     text +=
         "\nAfter writing, the files were read back from the disk, a model was built from them, and "
-        "it answered the same texts as the model in memory.\n\n" +
+        "it answered the same texts as the model in memory, whose weights were then rounded alike."
+        "\n\n" +
         proofTable(proof) + "\n## Files\n\n| file | bytes | SHA-256 |\n| --- | --- | --- |\n";
     for (const auto& file : card["files"])
         text += fmt::format("| {} | {} | {} |\n", file.value("name", ""),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "deploy/export.h"
+#include "deploy/proof.h"
 #include "jobs/job.h"
 #include "recipes/front_door.h"
 #include "recipes/loaded_model.h"
@@ -26,7 +27,7 @@ struct ReadBack
 {
     std::unique_ptr<model::LanguageModel> decoder;
     std::unique_ptr<methods::Attached> attached; ///< of forms that are not whole models
-    std::int64_t weights = 0; ///< that were compared bit by bit with those in memory
+    std::int64_t weights = 0; ///< that were compared with those in memory
 };
 
 /// One row of the table: a form in which models leave.
@@ -35,10 +36,9 @@ struct ExportForm
     ExportFormInfo info;
     /// Writes the folder plan.folder, whole or not at all.
     Result<void> (*write)(ExportSource& source);
-    /// Opens it again.
+    /// Opens it again and compares its weights with those in memory: bit by bit, or with what
+    /// rounding to the type may make of them.
     Result<ReadBack> (*readBack)(ExportSource& source);
-    /// How far answers may be from those in memory, for one of info.types.
-    deploy::ProofLimits (*limits)(const std::string& type);
 };
 
 /// The table, in the order that people see.

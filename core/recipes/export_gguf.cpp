@@ -9,6 +9,8 @@
 #include "recipes/export_forms.h"
 #include "tensor/torch_pch.h"
 
+#include <cmath>
+
 namespace fettle::recipes {
 
 namespace fs = std::filesystem;
@@ -73,6 +75,32 @@ Result<void> write(ExportSource& source)
     return staged.publish();
 }
 
+/// What rounding to the type of most matrices may change in a weight, over its root mean square;
+/// the other tensors have more bits. In blocks the worst case: one value of the block is large, and
+/// all others are half a step of it away: sqrt(values in the block) / number of steps.
+double roundingOf(tensor::GgmlType type)
+{
+    using enum tensor::GgmlType;
+    switch (type) {
+    case F32:
+        return 1e-6;
+    case BF16:
+        return 1.0 / 256;
+    case F16:
+        return 1.0 / 2048;
+    case Q8_0:
+        return std::sqrt(32.0) / 254;
+    case Q6_K:
+        return std::sqrt(16.0) / 62;
+    case Q5_K:
+    case Q5_1:
+    case Q5_0:
+        return std::sqrt(32.0) / 31;
+    default:
+        return std::sqrt(32.0) / 15;
+    }
+}
+
 /// Imported again as any such file would be: a reader that shares no line with the writer but the
 /// table of names.
 Result<ReadBack> readBack(ExportSource& source)
@@ -94,23 +122,14 @@ Result<ReadBack> readBack(ExportSource& source)
     fs::remove_all(again, ec);
     if (!decoder)
         return decoder.error();
-    return ReadBack{*std::move(decoder), nullptr, 0};
-}
-
-/// What rounding to a type may do; the digest catches a changed byte, these catch a wrong writer.
-/// Logits of words that never come move most (SmolLM2-135M: by 2 in Q8_0, 7 in Q4_K_M, 14 in Q4_0),
-/// so the perplexity is the sharper one.
-deploy::ProofLimits limits(const std::string& type)
-{
-    if (type == "F16" || type == "BF16")
-        return deploy::limitsFor(*deploy::weightTypeFrom(type == "F16" ? "float16" : "bfloat16"));
-    if (type == "F32")
-        return {};
-    if (type == "Q8_0")
-        return {8, 0.03};
-    if (type == "Q6_K")
-        return {16, 0.06};
-    return type.starts_with("Q5") ? deploy::ProofLimits{32, 0.15} : deploy::ProofLimits{64, 0.5};
+    const auto kind = model::ggufKindFrom(source.plan.type);
+    if (!kind)
+        return kind.error();
+    const auto compared = deploy::checkRounded(*source.model.decoder, **decoder,
+                                               roundingOf(model::infoOf(*kind).type));
+    if (!compared)
+        return compared.error();
+    return ReadBack{*std::move(decoder), nullptr, *compared};
 }
 
 std::vector<std::string> types()
@@ -129,16 +148,14 @@ ExportForm ggufForm()
 {
     return {{"gguf", "one GGUF file for llama.cpp, LM Studio and others", types(), false, true},
             write,
-            readBack,
-            limits};
+            readBack};
 }
 
 ExportForm ollamaForm()
 {
     return {{"ollama", "a GGUF file with a Modelfile for Ollama", types(), false, true},
             write,
-            readBack,
-            limits};
+            readBack};
 }
 
 } // namespace fettle::recipes

@@ -99,16 +99,13 @@ Result<ReadBack> readBack(ExportSource& source)
     return again;
 }
 
-deploy::ProofLimits limits(const std::string&) { return {}; }
-
 } // namespace
 
 ExportForm ggufLoraForm()
 {
     return {{"gguf-lora", "the add-on alone as a GGUF file, for llama.cpp", {"F32"}, true, false},
             write,
-            readBack,
-            limits};
+            readBack};
 }
 
 } // namespace fettle::recipes

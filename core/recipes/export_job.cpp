@@ -96,8 +96,9 @@ public:
         auto after = (*form)->readBack(source);
         if (!after)
             return after.error();
-        auto proof = deploy::compareAnswers(before, deploy::answersOf(*after->decoder, texts),
-                                            (*form)->limits(m_plan.type));
+        auto proof = after->attached // an add-on is written without rounding
+                         ? deploy::compareAnswers(before, deploy::answersOf(*after->decoder, texts))
+                         : deploy::proveModel(*(*loaded)->decoder, *after->decoder, before, texts);
         proof.prompts = prompts;
         proof.weights = after->weights;
         return finish((*loaded)->step, proof, source.notes);
@@ -167,10 +168,10 @@ private:
     }
 
     /// The program's own prompts, and rows of what the run was taught on.
-    std::vector<std::vector<std::int32_t>> proofTexts(const LoadedModel& model,
+    deploy::Texts proofTexts(const LoadedModel& model,
                                                       std::int64_t& prompts) const
     {
-        std::vector<std::vector<std::int32_t>> texts;
+        deploy::Texts texts;
         for (const auto& prompt : deploy::proofPrompts()) {
             auto ids = model.encoder.tokenizer->encode(prompt);
             if (ids.size() > 1)
@@ -188,7 +189,7 @@ private:
         return texts;
     }
 
-    void addRows(const LoadedModel& model, std::vector<std::vector<std::int32_t>>& texts) const
+    void addRows(const LoadedModel& model, deploy::Texts& texts) const
     {
         auto dataset = m_workspace->dataset(m_run->dataset);
         if (!dataset)
@@ -225,10 +226,10 @@ private:
                 ErrorCode::Internal,
                 fmt::format(
                     "what was written answers otherwise than the model in memory: largest "
-                    "difference of a "
-                    "logit {:.2g}, allowed {:.2g}; perplexity {:.5g} before and {:.5g} after",
-                    proof.largestDifference, proof.limits.logit, proof.perplexityBefore,
-                    proof.perplexityAfter),
+                    "difference of a logit {:.2g}; of it {:.2g} is not from rounding, allowed "
+                    "{:.2g}; perplexity {:.5g} before and {:.5g} after",
+                    proof.largestDifference, proof.unexplained, deploy::kLogitLimit,
+                    proof.perplexityBefore, proof.perplexityAfter),
                 m_plan.folder.filename().string(),
                 "Do not use this folder; write it again or report this"};
         std::uint64_t bytes = 0;

@@ -39,12 +39,6 @@ Result<ReadBack> readBack(ExportSource& source)
     return ReadBack{*std::move(decoder), nullptr, *compared};
 }
 
-deploy::ProofLimits limits(const std::string& type)
-{
-    const auto known = deploy::weightTypeFrom(type);
-    return known ? deploy::limitsFor(*known) : deploy::ProofLimits{};
-}
-
 } // namespace
 
 ExportForm mergedForm()
@@ -52,8 +46,7 @@ ExportForm mergedForm()
     return {
         {"merged", "a whole model (safetensors)", {"float32", "bfloat16", "float16"}, false, true},
         write,
-        readBack,
-        limits};
+        readBack};
 }
 
 } // namespace fettle::recipes

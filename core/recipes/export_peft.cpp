@@ -34,13 +34,11 @@ Result<ReadBack> readBack(ExportSource& source)
     return again;
 }
 
-deploy::ProofLimits limits(const std::string&) { return {}; }
-
 } // namespace
 
 ExportForm peftForm()
 {
-    return {{"peft", "the add-on alone (PEFT)", {"float32"}, true, false}, write, readBack, limits};
+    return {{"peft", "the add-on alone (PEFT)", {"float32"}, true, false}, write, readBack};
 }
 
 } // namespace fettle::recipes

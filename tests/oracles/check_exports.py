@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 cli, workspace, run, base, text_file = sys.argv[1:6]
 # form, type of number, further arguments, largest difference of a log-probability
 FORMS = [("peft", "", [], 1e-4), ("merged", "F32", [], 1e-4), ("merged", "F32", ["--shard-size", "200MB"], 1e-4),
-         ("merged", "BF16", [], 0.5), ("gguf", "F32", [], 1e-4), ("gguf", "Q8_0", [], 0.5)]
+         ("merged", "BF16", [], 0.5), ("merged", "F16", ["--shard-size", "100MB"], 0.05), ("gguf", "F32", [], 1e-4), ("gguf", "Q8_0", [], 0.5)]
 
 
 def command(*arguments):

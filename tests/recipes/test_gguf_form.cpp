@@ -17,10 +17,7 @@ namespace {
 
 fs::path tiny() { return fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/tiny_llama"; }
 
-deploy::Answers answers(model::LanguageModel& decoder)
-{
-    return deploy::answersOf(decoder, {{5, 17, 200, 8, 3, 99, 45, 231}, {7, 7, 120, 66, 31}});
-}
+const deploy::Texts kTexts = {{5, 17, 200, 8, 3, 99, 45, 231}, {7, 7, 120, 66, 31}};
 
 } // namespace
 
@@ -34,7 +31,7 @@ private Q_SLOTS:
     {
         m_folder = std::make_unique<QTemporaryDir>();
         m_model.folder = tiny();
-        m_decoder =
+        m_model.decoder =
             model::loadLanguageModel(model::ModelFiles::open(tiny()).value(), c10::kCPU, at::kFloat)
                 .value();
     }
@@ -61,9 +58,10 @@ private Q_SLOTS:
         QCOMPARE(fs::exists(source.plan.folder / "Modelfile"), form == "ollama");
         auto back = row.readBack(source);
         QVERIFY2(back, back ? "" : back.error().sentence().c_str());
-        const auto proof = deploy::compareAnswers(answers(*m_decoder), answers(*back->decoder),
-                                                  row.limits(source.plan.type));
-        QVERIFY2(proof.passed, qPrintable(QString::number(proof.largestDifference)));
+        const auto before = deploy::answersOf(*m_model.decoder, kTexts);
+        const auto proof = deploy::proveModel(*m_model.decoder, *back->decoder, before, kTexts);
+        QVERIFY2(proof.passed, deploy::toJson(proof).dump().c_str());
+        QVERIFY(back->weights > 0);
         QCOMPARE(std::distance(fs::directory_iterator(at("")), {}), 1); // nothing else stays
     }
 
@@ -92,10 +90,23 @@ private Q_SLOTS:
     }
 
     /// Even where the digest would not tell: a writer that is wrong.
+    void aWrongWeightFailsTheComparison_data()
+    {
+        QTest::addColumn<QString>("type");
+        QTest::addColumn<int>("first"); // byte with the sign of a value, or of a block's scale
+        QTest::addColumn<int>("stride");
+        QTest::newRow("F32") << "F32" << 3 << 4;
+        QTest::newRow("BF16") << "BF16" << 1 << 2;
+        QTest::newRow("Q8_0") << "Q8_0" << 1 << 34;
+        QTest::newRow("Q4_0") << "Q4_0" << 1 << 18;
+    }
     void aWrongWeightFailsTheComparison()
     {
+        QFETCH(QString, type);
+        QFETCH(int, first);
+        QFETCH(int, stride);
         const auto row = ggufForm();
-        auto source = sourceOf(row, "F32");
+        auto source = sourceOf(row, type.toStdString());
         row.write(source).value();
         const auto file = source.plan.folder / "letters.gguf";
         std::string bytes = readFile(file).value();
@@ -104,15 +115,16 @@ private Q_SLOTS:
             const auto down = opened.tensor("blk.1.ffn_down.weight")->bytes;
             const auto start =
                 bytes.find(std::string(reinterpret_cast<const char*>(down.data()), down.size()));
-            for (std::size_t i = 3; i < down.size(); i += 4)
+            for (auto i = static_cast<std::size_t>(first); i < down.size();
+                 i += static_cast<std::size_t>(stride))
                 bytes[start + i] = static_cast<char>(bytes[start + i] ^ 0x80); // every sign
         }
         std::ofstream(file, std::ios::binary) << bytes;
         source.digest = sha256(bytes);
-        auto back = row.readBack(source).value();
-        const auto proof = deploy::compareAnswers(answers(*m_decoder), answers(*back.decoder),
-                                                  row.limits(source.plan.type));
-        QVERIFY(!proof.passed);
+        const auto back = row.readBack(source);
+        QVERIFY(!back);
+        QVERIFY2(back.error().what.find("mlp.down_proj.weight") != std::string::npos,
+                 back.error().what.c_str());
     }
 
 private:
@@ -128,7 +140,6 @@ private:
 
     std::unique_ptr<QTemporaryDir> m_folder;
     LoadedModel m_model;
-    std::unique_ptr<model::LanguageModel> m_decoder;
 };
 
 QTEST_GUILESS_MAIN(TestGgufForm)

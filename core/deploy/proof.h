@@ -1,0 +1,53 @@
+#pragma once
+
+#include "base/json.h"
+#include "model/language_model.h"
+
+#include <vector>
+
+namespace fettle::deploy {
+
+// What a written model may differ by beyond the rounding of its weights.
+inline constexpr double kLogitLimit = 1e-3;          ///< of any logit
+inline constexpr double kPerplexityRiseLimit = 1e-3; ///< perplexity after / before - 1
+
+/// How far a written model is from the one in memory.
+struct Proof
+{
+    std::int64_t texts = 0, tokens = 0;
+    std::int64_t prompts = 0;     ///< of the texts, the program's own
+    std::int64_t weights = 0;     ///< read back and compared with those in memory
+    double largestDifference = 0; ///< of any logit
+    double unexplained = 0;       ///< the part of it that rounding the weights does not explain
+    double perplexityBefore = 0, perplexityAfter = 0;
+    bool passed = false;
+};
+Json toJson(const Proof& proof);
+
+/// Logits of fixed texts, to compare two models with.
+struct Answers
+{
+    std::vector<at::Tensor> logits; ///< per text [tokens, vocab], float32
+    double nll = 0;                 ///< nats over all tokens after the first of each text
+    std::int64_t tokens = 0;
+};
+using Texts = std::vector<std::vector<std::int32_t>>;
+Answers answersOf(model::LanguageModel& decoder, const Texts& texts);
+
+/// For what is written without rounding: passes within the two limits.
+Proof compareAnswers(const Answers& before, const Answers& after);
+
+/// Compares every weight of a model that was read back with the one in memory. Rounding to few bits
+/// may change a weight by `limit` of its root mean square. Gives the number of weights.
+/// Errors: Internal naming the first that differs by more, is missing or has another shape.
+Result<std::int64_t> checkRounded(model::LanguageModel& decoder, model::LanguageModel& written,
+                                  double limit);
+
+/// For a whole model whose weights are known to be those in memory but for rounding. `decoder` is
+/// the one in memory with all it learned merged; it takes the weights of `written`, and its form
+/// of GELU (GGUF files do not say which), so that what these do to answers is on both sides. Passes when it answered `before` as
+/// it did before the merge, and now answers as `written` does, both within the limits.
+Proof proveModel(model::LanguageModel& decoder, model::LanguageModel& written,
+                 const Answers& before, const Texts& texts);
+
+} // namespace fettle::deploy
