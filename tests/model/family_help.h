@@ -56,6 +56,15 @@ inline double difference(const at::Tensor& ours, const Json& rows, std::int64_t 
     return largest;
 }
 
+/// What may lie between us and a reference in float64 that takes norms and angles in float32.
+inline double limitBeside(const Numbers& logits)
+{
+    double largest = 1;
+    for (const double each : logits)
+        largest = std::max(largest, std::abs(each));
+    return 1e-5 * largest;
+}
+
 /// Norm and two fixed projections, as the reference script takes them.
 inline std::array<double, 3> probes(const at::Tensor& gradient)
 {
