@@ -181,9 +181,11 @@ private:
         if (m_run)
             addRows(model, texts);
         const auto& config = model.decoder->config;
-        const auto longest = config.learnedPositions
-                                 ? std::min(kProofLength, static_cast<std::size_t>(config.maxPositions))
-                                 : kProofLength;
+        // Beyond its context a model has no learned positions, or other angles than files state.
+        const auto longest =
+            config.maxPositions > 0
+                ? std::min(kProofLength, static_cast<std::size_t>(config.maxPositions))
+                : kProofLength;
         for (auto& each : texts)
             each.resize(std::min(each.size(), longest));
         return texts;

@@ -60,6 +60,30 @@ Result<void> fromPieces(const fs::path& file, GgufTokenizer& out)
     return {};
 }
 
+/// What stands in front of every text and behind it: in such files at most the token that begins
+/// and the one that ends.
+Result<void> placeAround(const Tokenizer& tokenizer, GgufTokenizer& out)
+{
+    const auto plain = tokenizer.encode("a"),
+               full = tokenizer.encode("a", {.addSpecialTokens = true});
+    const auto text = std::ranges::search(full, plain);
+    const auto front = text.begin() - full.begin(), behind = full.end() - text.end();
+    const auto place = [](std::span<const TokenId> ids, std::optional<std::int64_t>& role) {
+        if (ids.size() > 1 || (ids.size() == 1 && role && *role != ids[0]))
+            return false;
+        if (ids.size() == 1)
+            role = ids[0];
+        return true;
+    };
+    if (!place(std::span(full).first(static_cast<std::size_t>(front)), out.bosId) ||
+        !place(std::span(full).last(static_cast<std::size_t>(behind)), out.eosId))
+        return cannotSay("tokens around every text other than the first and the last one of the "
+                         "tokenizer");
+    out.addBos = front > 0;
+    out.addEos = behind > 0;
+    return {};
+}
+
 /// Special ids, what stands around a text, and the tokens that end an answer.
 Result<void> placeRoles(const Tokenizer& tokenizer, const Json& config, const Json& map,
                         std::span<const std::int32_t> endIds, GgufTokenizer& out)
@@ -71,6 +95,8 @@ Result<void> placeRoles(const Tokenizer& tokenizer, const Json& config, const Js
         out.unkId = tokenizer.unkId;
     if (!out.eosId && !endIds.empty())
         out.eosId = endIds[0];
+    if (auto placed = placeAround(tokenizer, out); !placed)
+        return placed;
     if (!out.bosId)
         out.bosId = out.eosId; // readers would take number 11 otherwise
     for (const auto id : endIds) {
@@ -100,10 +126,6 @@ Result<void> placeRoles(const Tokenizer& tokenizer, const Json& config, const Js
                                      *id, rows),
                          "tokenizer.json", "Fetch tokenizer and weights from the same source"};
     }
-    const auto around = tokenizer.encode("", {.addSpecialTokens = true});
-    out.addBos = !around.empty() && out.bosId && around.front() == *out.bosId;
-    out.addEos = !around.empty() && out.eosId && around.back() == *out.eosId &&
-                 !(around.size() == 1 && *out.addBos);
     if (out.unkId && out.tokenTypes[static_cast<std::size_t>(*out.unkId)] != kGgufUserDefined &&
         out.model != "gpt2")
         out.tokenTypes[static_cast<std::size_t>(*out.unkId)] = kGgufUnknown;

@@ -249,6 +249,54 @@ private Q_SLOTS:
         }
     }
 
+    void whatStandsAroundATextIsKept_data()
+    {
+        QTest::addColumn<QString>("around"); // letters of the special tokens in front of the text
+        QTest::addColumn<QString>("named");  // tokenizer_config.json
+        QTest::addColumn<bool>("fits");
+        QTest::newRow("nothing") << "" << R"({"bos_token":"<s>"})" << true;
+        QTest::newRow("the first") << "s" << R"({"bos_token":"<s>"})" << true;
+        QTest::newRow("the first, not named") << "s" << "{}" << true;
+        QTest::newRow("another than the first") << "s" << R"({"bos_token":"<e>"})" << false;
+        QTest::newRow("two") << "se" << R"({"bos_token":"<s>"})" << false;
+    }
+    void whatStandsAroundATextIsKept()
+    {
+        QFETCH(QString, around);
+        QFETCH(QString, named);
+        QFETCH(bool, fits);
+        Json single = Json::array(), known = Json::object();
+        for (const char each : around.toStdString()) {
+            const std::string name = std::string("<") + each + ">";
+            single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
+            known[name] = {{"id", name}, {"ids", {each == 's' ? 3 : 4}}, {"tokens", {name}}};
+        }
+        single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+        const Json pair = {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+                           {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}};
+        Json json = Json::parse(
+            R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},
+                "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
+                "added_tokens":[{"id":3,"content":"<s>","special":true},
+                                {"id":4,"content":"<e>","special":true}]})");
+        json["post_processor"] = {{"type", "TemplateProcessing"},
+                                  {"single", single},
+                                  {"pair", pair},
+                                  {"special_tokens", known}};
+        QTemporaryDir folder;
+        const std::filesystem::path place = folder.path().toStdString();
+        std::ofstream(place / "tokenizer.json") << json.dump();
+        std::ofstream(place / "tokenizer_config.json") << named.toStdString();
+        const auto written = ggufTokenizerFrom(place, 5, {});
+        QVERIFY2(bool(written) == fits, written ? "" : written.error().sentence().c_str());
+        if (fits) {
+            QCOMPARE(written->addBos, std::optional(!around.isEmpty()));
+            QVERIFY(around.isEmpty() || written->bosId == 3);
+        } else {
+            QVERIFY(written.error().sentence().find("around every text") != std::string::npos);
+        }
+    }
+
     void specialTokensOutsideTheTableAreRefused()
     {
         QTemporaryDir folder;
