@@ -36,6 +36,17 @@ NASTY = ["Hello world", "", " ", "  two  spaces", "\n\n\tTabs\r\n", "I'LL don't 
          "x\u0000y", "…—“quoted”", "<s> </s> <unk>"]
 
 
+@llama_cpp.llama_log_callback
+def log(level, text, data):
+    if level == 4 and "FETTLE_LOG" in os.environ:
+        print(text.decode(), end="", file=sys.stderr)
+
+
+def start():
+    llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+
+
 def shape(**more):
     base = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
                 num_key_value_heads=2, max_position_embeddings=128)
@@ -159,9 +170,7 @@ def main():
     a.add_argument("--only", default="")
     a.add_argument("--keep")
     args = a.parse_args()
-    log = llama_cpp.llama_log_callback(lambda level, text, data: print(text.decode(), end="", file=sys.stderr) if level == 4 and "FETTLE_LOG" in os.environ else None)
-    llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
-    llama_cpp.llama_backend_init()
+    start()
     tokenizer = hf.AutoTokenizer.from_pretrained(HERE / "fixtures/tiny_llama")
     work = pathlib.Path(args.keep or tempfile.mkdtemp())
     cli = [args.cli, "--workspace", work / "workspace"]

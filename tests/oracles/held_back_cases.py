@@ -9,8 +9,8 @@ from tokenizers import normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 THETAS = [10000.0, 500000.0, 77777.0]
-GATED = ["silu", "gelu", "gelu_pytorch_tanh", "relu"]
-PLAIN = ["gelu", "gelu_new", "relu", "gelu_pytorch_tanh", "gelu_fast", "silu"]
+GATED = ["silu", "silu", "silu", "gelu", "gelu_pytorch_tanh", "relu"]  # most GGUF families know one alone
+PLAIN = ["gelu", "gelu", "gelu_new", "gelu_new", "relu", "gelu_pytorch_tanh", "gelu_fast", "silu"]
 
 
 def ends(r):
@@ -159,11 +159,30 @@ DECODERS = {
 }
 
 
+USUAL = {"gemma": "gelu_pytorch_tanh", "gemma2": "gelu_pytorch_tanh", "gemma3_text": "gelu_pytorch_tanh", "phi": "gelu_new",
+         "gpt2": "gelu_new", "gpt_neox": "gelu", "gpt_bigcode": "gelu_pytorch_tanh"}
+
+
+def for_files(r, family, settings):
+    """GGUF files name no activation, know biases in few families and one choice of layers without positions."""
+    for key in ("hidden_act", "hidden_activation", "activation_function"):
+        if key in settings:
+            settings[key] = USUAL.get(family, "silu")
+    for key in ("attention_bias", "mlp_bias", "scale_attn_by_inverse_layer_idx"):
+        if key in settings and family != "gpt_neox":
+            settings[key] = settings[key] and r.random() < 0.3
+    if family == "smollm3":
+        settings["no_rope_layers"] = [(i + 1) % 4 != 0 for i in range(settings["num_hidden_layers"])]
+    if family == "gpt_neox":
+        settings["attention_bias"] = True
+    return settings
+
+
 def bert(r, roberta=False):
     s = shape(r, free=False, grouped=False)
     keep = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
     pad = r.choice([0, 1, 3])
-    return dict({key: s[key] for key in keep}, max_position_embeddings=r.choice([45, 64]), hidden_act=r.choice(PLAIN[:3]), pad_token_id=pad,
+    return dict({key: s[key] for key in keep}, max_position_embeddings=r.choice([45, 64]), hidden_act=r.choice(["gelu", "gelu_new", "relu"]), pad_token_id=pad,
                 type_vocab_size=1 if roberta else r.choice([1, 2, 3]), layer_norm_eps=r.choice([1e-12, 1e-5]),
                 tie_word_embeddings=r.random() < 0.7)
 
@@ -239,5 +258,9 @@ def dressed(r, corpus, kind, marks, rows):
     """The tokenizer as a folder wants it; `marks` says which ids the configuration gives to begin, end and padding."""
     data = json.loads(tokenizer(r, corpus, kind).to_str())
     inner = pipelines.Tokenizer.from_str(json.dumps(data))
+    # The library calls a token the first where its pipeline puts it in front of a text.
+    front = [part["SpecialToken"]["id"] for part in (data["post_processor"] or {}).get("single", [])[:1] if "SpecialToken" in part]
     names = {key.removesuffix("_id"): inner.id_to_token(value) for key, value in marks.items() if key.endswith("token_id") and value < 3}
+    if front and "bos_token" in names:
+        names["bos_token"] = front[0]
     return PreTrainedTokenizerFast(tokenizer_object=inner, chat_template=template(r) if rows else None, **names)
