@@ -1,9 +1,12 @@
 #include "recipes/front_door.h"
 #include "tensor/device.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/parallel.h"
 #include "tensor/torch_pch.h"
 
+#include "base/log.h"
 #include "base/text.h"
+#include "base/threads.h"
 
 #include <ATen/Version.h>
 #include <cstdio>
@@ -67,7 +70,13 @@ void prepareWorkerThread()
 {
     tensor::loadCuda();
     const int cores = tensor::availableCores();
-    tensor::useComputeThreads(cores >= 4 ? cores - 1 : cores);
+    int threads = cores >= 4 ? cores - 1 : cores;
+    if (!roomForThreads(2 * (threads - 1))) { // LibTorch's and those of OpenMP
+        logWarning("recipes", "there is no room for {} threads; one computes", threads);
+        threads = 1;
+    }
+    tensor::useComputeThreads(threads);
+    tensor::parallelTasks(threads, [](std::int64_t) {}); // starts those of OpenMP while there is room
 }
 
 } // namespace fettle::recipes

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "tensor/torch_pch.h"
 
 #include <algorithm>
@@ -115,6 +116,8 @@ Result<void> Trainer::resume(const std::filesystem::path& checkpoint, std::optio
         setMicroBatchTokens(m_state.microBatchTokens);
     if (m_state.threads == 0)
         m_state.threads = m_threadsBefore;
+    if (m_state.threads > m_threadsBefore && !roomForThreads(2 * (static_cast<int>(m_state.threads) - 1)))
+        return noRoom();
     at::set_num_threads(static_cast<int>(m_state.threads));
     if (auto emitted = emit(jobs::Resumed{m_state.step}); !emitted)
         return emitted;

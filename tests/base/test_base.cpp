@@ -4,10 +4,12 @@
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "base/threads.h"
 
 #include <QTemporaryDir>
 #include <QtTest>
 #include <set>
+#include <sys/resource.h>
 
 using namespace fettle;
 
@@ -47,6 +49,18 @@ private Q_SLOTS:
             parts.update(std::string(1000, 'a'));
         QCOMPARE(parts.finish(),
                  std::string("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"));
+    }
+
+    void threadsWithoutRoomAreNoticed()
+    {
+        QVERIFY(roomForThreads(0) && roomForThreads(64));
+        rlimit before = {};
+        getrlimit(RLIMIT_AS, &before);
+        const rlimit little{1 << 20, before.rlim_max}; // less than there is: nothing more can be had
+        setrlimit(RLIMIT_AS, &little);
+        const bool many = roomForThreads(64), none = roomForThreads(0);
+        setrlimit(RLIMIT_AS, &before);
+        QVERIFY(!many && none);
     }
 
     void randomNumbersAreAFunctionOfTheirPlace()

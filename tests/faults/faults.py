@@ -236,6 +236,14 @@ class Campaign:
             shutil.rmtree(workspace)
         return [max(50, high - step * max(2, high // (8 * times))) for step in range(1, times + 1)]
 
+    def threads(self):
+        """No more than a few threads can be started."""
+        for most in range(6):
+            workspace = self.bench.fresh()
+            ended = self.bench.call(workspace, self.arguments(), faults={"kind": "count", "threads": most})
+            self.tally["few threads"] += 1
+            self.memory_verdict(f"at most {most} threads", workspace, ended)
+
     def memory_verdict(self, what, workspace, ended):
         lowered = any(event.get("code") == "memory_short" for event in ended.events)
         if ended.code == 0:
@@ -260,7 +268,7 @@ def main():
     parser = harness.options(__doc__)
     parser.add_argument("--every", type=int, default=40, help="changes between two at which the disk fails")
     parser.add_argument("--times", type=int, default=3, help="how often the random ones are tried")
-    parser.add_argument("--only", default="", help="full, broken, room, read_only, clock, two_programs, race, locked, memory")
+    parser.add_argument("--only", default="", help="full, broken, room, read_only, clock, two_programs, race, locked, memory, threads")
     arguments = parser.parse_args()
     campaign, begun = Campaign(arguments), time.monotonic()
     parts = {
@@ -273,6 +281,7 @@ def main():
         "race": lambda: campaign.race(arguments.times),
         "locked": campaign.locked,
         "memory": lambda: campaign.memory(arguments.times),
+        "threads": campaign.threads,
     }
     for name in arguments.only.split(",") if arguments.only else parts:
         parts[name]()

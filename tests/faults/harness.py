@@ -122,6 +122,8 @@ class Bench:
         if faults:
             env.update({"LD_PRELOAD": str(self.shim), "FAULTS_PREFIX": str(workspace)})
             env.update({f"FAULTS_{key.upper()}": str(value) for key, value in faults.items()})
+            if "threads" in faults:
+                env.pop("OMP_THREAD_LIMIT")
         return env
 
     def call(self, workspace, arguments, faults=None, timeout=120, kill_after=None, before=None):

@@ -14,6 +14,7 @@
 //   FAULTS_CLOCK   "N:S": from the N-th look at the clock on it is S seconds off
 //   FAULTS_MEMORY  "N": the N-th aligned allocation of at least 4,096 bytes fails; "<N": every one of more
 //                  than N bytes does
+//   FAULTS_THREADS no more than so many threads can be there beside the first
 //
 // A change is a write, a cut, a sync, a rename, or the making of a file or folder.
 
@@ -28,7 +29,9 @@
 #include <ctime>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <memory>
 #include <mutex>
+#include <pthread.h>
 #include <string>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -63,10 +66,10 @@ struct World
     long at = 0, span = LONG_MAX;
     int log = -1;
     long clockAt = LONG_MAX, clockShift = 0;
-    long memoryAt = 0, memoryMost = LONG_MAX;
+    long memoryAt = 0, memoryMost = LONG_MAX, threadsMost = LONG_MAX;
     std::string countFile;
     std::recursive_mutex mutex;  // keeps the log in the order of the changes
-    std::atomic<long> changes{0}, looks{0}, allocations{0};
+    std::atomic<long> changes{0}, looks{0}, allocations{0}, threads{0};
 };
 
 const char* env(const char* name)
@@ -106,6 +109,8 @@ World* makeWorld()
         world->memoryMost = std::atol(memory + 1);
     else
         world->memoryAt = std::atol(memory);
+    if (*env("FAULTS_THREADS") != '\0')
+        world->threadsMost = std::atol(env("FAULTS_THREADS"));
     return world;
 }
 
@@ -319,6 +324,20 @@ mode_t modeOf(int flags, va_list arguments)
     return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
 }
 
+struct Thread
+{
+    void* (*body)(void*);
+    void* argument;
+};
+
+void* counted(void* given)
+{
+    const std::unique_ptr<Thread> thread(static_cast<Thread*>(given));
+    void* const result = thread->body(thread->argument);
+    --world().threads;
+    return result;
+}
+
 [[gnu::destructor]] void sayCount()
 {
     if (world().countFile.empty())
@@ -530,6 +549,22 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexc
             return ENOMEM;
     }
     return next(memory, alignment, size);
+}
+
+int pthread_create(pthread_t* id, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) noexcept
+{
+    REAL(pthread_create);
+    if (++world().threads > world().threadsMost) {
+        --world().threads;
+        return EAGAIN;
+    }
+    auto thread = std::make_unique<Thread>(Thread{body, argument});
+    const int done = next(id, attributes, counted, thread.get());
+    if (done == 0)
+        thread.release(); // the thread's own
+    else
+        --world().threads;
+    return done;
 }
 
 } // extern "C"
