@@ -3,7 +3,7 @@
 
 usage: forecast_grid.py --cli fettle-cli --model FOLDER.. [--steps 6] [--to grid.json]
 
-Each run is a program of its own in a fresh workspace, with the sample texts as rows. Prints one line for each: memory forecast,
+Each run is a program of its own in a fresh workspace, with the sample texts as rows. forecast_models.py makes models. Prints one line for each: memory forecast,
 peak, their ratio; time foretold after one step, time taken, their ratio. Ends with 1 when a peak lies above its forecast.
 """
 import argparse
@@ -15,13 +15,15 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 SAMPLES = HERE.parents[1] / "resources/samples"
 METHODS = {"lora": ["method=lora"], "lora r64": ["method=lora", "lora.rank=64"], "full": ["method=full"],
-           "full 8-bit": ["method=full", "training.optimizer=adamw8bit"]}
+           "full 8-bit": ["method=full", "training.optimizer=adamw8bit"], "lora int8": ["method=lora", "model.weights=int8"],
+           "lora nf4": ["method=lora", "model.weights=nf4"]}
 
 a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 a.add_argument("--cli", required=True)
 a.add_argument("--model", nargs="+", required=True, help="Hugging Face folders or GGUF files")
 a.add_argument("--steps", type=int, default=6)
 a.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+a.add_argument("--rows", nargs="+", default=["short", "long"], choices=["short", "long"])
 a.add_argument("--micro", nargs="+", type=int, default=[512, 1024, 2048], help="word pieces at once")
 a.add_argument("--to")
 args = a.parse_args()
@@ -51,7 +53,7 @@ for model in args.model:
     with tempfile.TemporaryDirectory() as folder:
         workspace = pathlib.Path(folder)
         cli(workspace, "model", "import", model, "--as", "model")
-        for length in ("short", "long"):
+        for length in args.rows:
             dataset(workspace, length)
             for method in args.methods:
                 for micro in args.micro:
@@ -68,7 +70,7 @@ for model in args.model:
                                     "forecastBytes": forecast["memoryBytes"], "peakBytes": measured["peakBytes"],
                                     "memoryRatio": round(memory, 3), "foretold": round(measured["secondsAfterOneStep"], 2),
                                     "taken": round(measured["seconds"], 2), "timeRatio": round(time, 3)})
-                    print(f"{length:6} {method:11} {micro:5}: memory {forecast['memoryBytes'] / 1e6:6.0f} MB, peak "
+                    print(f"{pathlib.Path(model).name[:9]:9} {length:6} {method:11} {micro:5}: memory {forecast['memoryBytes'] / 1e6:6.0f} MB, peak "
                           f"{measured['peakBytes'] / 1e6:6.0f} ({memory:.3f}); time {measured['secondsAfterOneStep']:6.1f} s, "
                           f"taken {measured['seconds']:6.1f} ({time:.3f})", flush=True)
 if args.to:
