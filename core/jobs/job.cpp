@@ -98,7 +98,7 @@ bool meansOutOfMemory(const std::exception& problem)
         return true;
     // LibTorch reports a failed allocation as an ordinary error with one of these texts.
     const std::string_view what = problem.what();
-    return std::ranges::any_of(std::array{"not enough memory", "allocate memory", "out of memory", "bad_alloc"},
+    return std::ranges::any_of(std::array{"not enough memory", "allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED"},
                                [&](const char* words) { return what.find(words) != std::string_view::npos; });
 }
 

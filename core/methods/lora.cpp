@@ -18,18 +18,17 @@ namespace {
 
 /// y = x W^T + b + s (xd A^T) B^T as one node: the base product is the same call as without the
 /// update, the update is added in place, and only x, xd and the thin product are kept.
-/// xd is x after dropout (the same tensor without dropout); an empty bias means none.
+/// xd is x after dropout (the same tensor without dropout); an empty bias means none. A and B are float32; in
+/// a model of other numbers the products take them rounded to those.
 struct LowRankFunction : Function<LowRankFunction>
 {
-    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& dropped, const Tensor& a,
-                          const Tensor& b, const Tensor& weight, const Tensor& bias, double scale)
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& dropped, const Tensor& wideA,
+                          const Tensor& wideB, const Tensor& weight, const Tensor& bias, double scale)
     {
         Tensor y = bias.numel() > 0 ? at::linear(x, weight, bias) : at::linear(x, weight);  // [T, out]
-        const Tensor low = at::mm(dropped.to(at::kFloat), a.t());                         // [T, rank]
-        if (y.scalar_type() == at::kFloat)
-            y.addmm_(low, b.t(), 1, scale);
-        else
-            y = (y.to(at::kFloat) + at::mm(low, b.t()) * scale).to(y.scalar_type());
+        const Tensor a = wideA.to(y.scalar_type()), b = wideB.to(y.scalar_type());
+        const Tensor low = at::mm(dropped, a.t());                                        // [T, rank]
+        y.addmm_(low, b.t(), 1, scale);
         ctx->save_for_backward({dropped, a, b, weight, low});
         ctx->saved_data["scale"] = scale;
         return y;
@@ -39,14 +38,14 @@ struct LowRankFunction : Function<LowRankFunction>
         const auto saved = ctx->get_saved_variables();
         const Tensor &dropped = saved[0], &a = saved[1], &b = saved[2], &weight = saved[3], &low = saved[4];
         const double scale = ctx->saved_data["scale"].toDouble();
-        const Tensor dy = grads[0].contiguous(), dyWide = dy.to(at::kFloat);
-        const Tensor dLow = at::mm(dyWide, b).mul_(scale);                                // [T, rank]
+        const Tensor dy = grads[0].contiguous();
+        const Tensor dLow = at::mm(dy, b).mul_(scale);                                    // [T, rank]
         Tensor dx, dDropped;
         if (ctx->needs_input_grad(0))
             dx = at::mm(dy, weight);                                                      // [T, in]
         if (ctx->needs_input_grad(1))
-            dDropped = at::mm(dLow, a).to(dropped.scalar_type());
-        return {dx, dDropped, at::mm(dLow.t(), dropped.to(at::kFloat)), at::mm(dyWide.t(), low).mul_(scale),
+            dDropped = at::mm(dLow, a);
+        return {dx, dDropped, at::mm(dLow.t(), dropped).to(at::kFloat), at::mm(dy.t(), low).to(at::kFloat).mul_(scale),
                 Tensor(), Tensor(), Tensor()};
     }
 };

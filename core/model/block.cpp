@@ -2,6 +2,7 @@
 
 #include "tensor/ops.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 namespace fettle::model {
 
@@ -58,7 +59,7 @@ Tensor feedForward(const ModelConfig& config, const Block& block, const Tensor& 
 
 Tensor indexOf(const std::vector<std::int64_t>& values, c10::Device device)
 {
-    return at::tensor(values, at::kLong).to(device);
+    return tensor::onDevice(at::tensor(values, at::kLong), device);
 }
 
 void ParameterList::add(const std::string& name, Tensor& tensor)

@@ -3,6 +3,7 @@
 #include "model/import/rotary.h"
 #include "tensor/attention_behind.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 #include <array>
 #include <cmath>
@@ -51,7 +52,7 @@ FusedDecoder::Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_
             s[t * half + j] = std::sin(angle) * multiplier;
         }
     }
-    return {turns.cosine.to(device), turns.sine.to(device)};
+    return {tensor::onDevice(turns.cosine, device), tensor::onDevice(turns.sine, device)};
 }
 
 } // namespace

@@ -124,6 +124,8 @@ Tensor packedAttention(const Tensor& q, const Tensor& k, const Tensor& v, const 
         longest = std::max(longest, offsets[d + 1] - offsets[d]);
     if (useKernels(q) && softcap == 0 && (window == 0 || longest <= window))
         return PackedAttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), offsets, scale);
+    if (flashAttentionFits(q, k, offsets, shape))
+        return flashAttention(q, k, v, offsets, shape);
     return attentionBehind(k.narrow(0, 0, 0), v.narrow(0, 0, 0), q, k, v, offsets, shape);
 }
 

@@ -1,6 +1,7 @@
 #include "tensor/device.h"
 
 #include "base/text.h"
+#include "tensor/cuda/load_kernels.h"
 #include "tensor/torch_pch.h"
 
 #include <dlfcn.h>
@@ -19,12 +20,35 @@ bool hasDriver()
            || std::filesystem::exists("/dev/dxg", ec);
 }
 
+/// "NVIDIA H200, 141 GB" by the driver itself, which LibTorch has loaded.
+std::string nameOfDevice()
+{
+    using Name = int (*)(char*, int, int);
+    using Total = int (*)(std::size_t*, int);
+    void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    const auto name = driver ? reinterpret_cast<Name>(dlsym(driver, "cuDeviceGetName")) : nullptr;
+    const auto total = driver ? reinterpret_cast<Total>(dlsym(driver, "cuDeviceTotalMem_v2")) : nullptr;
+    char text[256] = "";
+    std::size_t bytes = 0;
+    if (!name || !total || name(text, sizeof(text), 0) != 0 || total(&bytes, 0) != 0)
+        return "NVIDIA GPU";
+    return fmt::format("{}, {}", text, humanBytes(bytes));
+}
+
+/// A run gives the same numbers each time, as on the processor: what LibTorch needs for it.
+void computeReproducibly()
+{
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
 CudaState findCuda()
 {
     if (!hasDriver())
         return {false, {}, "no NVIDIA driver was found on this machine",
                 "With an NVIDIA card: install the driver (Debian: nvidia-driver) and restart; without one, small "
                 "models train on the processor"};
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0); // products that repeat; read when cuBLAS starts
     if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
         const std::string text = dlerror();
         const auto library = text.substr(0, text.find(':'));
@@ -34,7 +58,9 @@ CudaState findCuda()
     if (!at::hasCUDA())
         return {false, {}, "the CUDA library was loaded but found no usable device",
                 "Update the NVIDIA driver to one for CUDA 13"};
-    return {true, "NVIDIA GPU", {}, {}};
+    computeReproducibly();
+    const auto operations = cuda::useFastOperations(c10::Device(c10::kCUDA, 0));
+    return {true, fmt::format("{}, {}", nameOfDevice(), operations), {}, {}};
 }
 
 } // namespace

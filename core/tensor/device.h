@@ -12,7 +12,7 @@ namespace fettle::tensor {
 struct CudaState
 {
     bool usable = false;
-    std::string name;     ///< of the first device
+    std::string name;     ///< of the first device, with its memory and what computes on it
     std::string missing;  ///< what is missing, one sentence
     std::string remedy;   ///< how to get it
 };

@@ -1,8 +1,10 @@
+#include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops.h"
 #include "tensor/ops_detail.h"
 #include "tensor/quantised_ops.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 namespace fettle::tensor {
 
@@ -13,13 +15,57 @@ using torch::autograd::variable_list;
 
 namespace {
 
-/// Loss rows of one chunk; the logits become their gradient when `wantGrad`. logits [n, vocab]
-void lossOfChunk(Tensor& logits, std::span<const std::int64_t> labels, double scale, bool wantGrad, double* nll,
-                 std::vector<std::int64_t>& best)
+/// Losses of rows, chunk after chunk. What a device computes is read once, at the end.
+class RowLosses
 {
-    const auto n = logits.size(0), vocab = logits.size(1);
-    best.resize(static_cast<std::size_t>(n));
-    if (useKernels(logits)) {
+public:
+    RowLosses(const Tensor& rows, std::span<const std::int64_t> labels, HeadLossInfo& info)
+        : m_labels(labels)
+        , m_info(info)
+    {
+        info.nll.assign(labels.size(), 0.0);
+        info.correct = 0;
+        if (useKernels(rows))
+            return;
+        const auto count = static_cast<std::int64_t>(labels.size());
+        m_index = onDevice(at::tensor(at::ArrayRef<std::int64_t>(labels.data(), labels.size()), at::kLong), rows.device());
+        m_nll = at::empty({count}, m_index.options().dtype(rows.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
+        m_best = at::empty({count}, m_index.options());
+    }
+
+    /// logits [n, vocab] of the rows from `from` on; they become their gradient when `wantGrad`.
+    void take(Tensor& logits, std::int64_t from, double scale, bool wantGrad)
+    {
+        if (useKernels(logits))
+            takeOnProcessor(logits, from, scale, wantGrad);
+        else if (cuda::kernelsFor(logits))
+            cuda::lossOfRows(logits, part(m_index, logits, from), scale, wantGrad, part(m_nll, logits, from),
+                             part(m_best, logits, from));
+        else
+            takeReadably(logits, from, scale, wantGrad);
+    }
+
+    /// Fills the info.
+    void read()
+    {
+        if (!m_nll.defined())
+            return;
+        const auto nll = m_nll.to(at::kDouble).cpu();
+        std::copy_n(nll.const_data_ptr<double>(), nll.numel(), m_info.nll.data());
+        m_info.correct = m_best.eq(m_index).sum().item<std::int64_t>();
+    }
+
+private:
+    static Tensor part(const Tensor& all, const Tensor& logits, std::int64_t from)
+    {
+        return all.narrow(0, from, logits.size(0));
+    }
+    void takeOnProcessor(Tensor& logits, std::int64_t begin, double scale, bool wantGrad)
+    {
+        const auto n = logits.size(0), vocab = logits.size(1);
+        const auto labels = m_labels.subspan(static_cast<std::size_t>(begin));
+        double* nll = m_info.nll.data() + begin;
+        std::vector<std::int64_t> best(static_cast<std::size_t>(n));
         float* lp = logits.data_ptr<float>();
         at::parallel_for(0, n, 1, [&](std::int64_t from, std::int64_t to) {
             for (auto r = from; r < to; ++r)
@@ -27,22 +73,34 @@ void lossOfChunk(Tensor& logits, std::span<const std::int64_t> labels, double sc
                                                          &best[r])
                                   : cpuKernels().nllRow(lp + r * vocab, vocab, labels[r], &best[r]);
         });
-        return;
+        for (std::size_t r = 0; r < best.size(); ++r)
+            m_info.correct += best[r] == labels[r];
     }
-    const auto wide = logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    const auto index = at::tensor(at::ArrayRef<std::int64_t>(labels.data(), labels.size())).to(logits.device()).unsqueeze(1);
-    const auto logp = at::log_softmax(logits, -1, wide);
-    const auto values = logp.gather(1, index).neg().to(at::kDouble).cpu().contiguous();
-    const auto tops = logits.argmax(-1).cpu().contiguous();
-    std::copy_n(values.const_data_ptr<double>(), n, nll);
-    std::copy_n(tops.const_data_ptr<std::int64_t>(), n, best.data());
-    if (wantGrad)
-        logits = ((logp.exp() - at::zeros_like(logp).scatter(1, index, 1.0)) * scale).to(logits.scalar_type());
-}
+    void takeReadably(Tensor& logits, std::int64_t from, double scale, bool wantGrad)
+    {
+        const auto index = part(m_index, logits, from).unsqueeze(1);
+        const auto logp = at::log_softmax(logits, -1, m_nll.scalar_type());
+        part(m_nll, logits, from).copy_(logp.gather(1, index).squeeze(1).neg());
+        part(m_best, logits, from).copy_(logits.argmax(-1));
+        if (wantGrad)
+            logits = ((logp.exp() - at::zeros_like(logp).scatter(1, index, 1.0)) * scale).to(logits.scalar_type());
+    }
 
-/// Rows per chunk: small chunks stay in the cache; with a trainable head each chunk also passes over
-/// the head's gradient, so chunks are larger.
-std::int64_t chunkRows(bool trainableHead) { return trainableHead ? 256 : 128; }
+    std::span<const std::int64_t> m_labels;
+    HeadLossInfo& m_info;
+    Tensor m_index, m_nll, m_best; ///< of all rows; undefined where the processor's kernels work
+};
+
+/// Rows per chunk. On the processor small chunks stay in the cache; with a trainable head each chunk also
+/// passes over the head's gradient, so chunks are larger. A graphics card wants many rows at a time, as
+/// far as 256 MiB of logits hold them.
+std::int64_t chunkRows(const Tensor& rows, std::int64_t vocab, bool trainableHead)
+{
+    if (rows.device().is_cpu())
+        return trainableHead ? 256 : 128;
+    const auto bytes = static_cast<std::int64_t>(rows.element_size());
+    return std::clamp<std::int64_t>((std::int64_t{256} << 20) / (vocab * bytes), 256, 8192);
+}
 
 struct HeadLossFunction : Function<HeadLossFunction>
 {
@@ -56,16 +114,14 @@ struct HeadLossFunction : Function<HeadLossFunction>
         const auto vocab = head.packed ? head.packed->rows() : weight.size(0);
         auto& info = *reinterpret_cast<HeadLossInfo*>(infoAddress);
         const auto count = rows.size(0);
-        info.nll.assign(static_cast<std::size_t>(count), 0.0);
-        info.correct = 0;
+        RowLosses losses(rows, labels, info);
         const bool wantRows = rows.requires_grad(), wantWeight = weight.requires_grad();
         const bool wantBias = bias.requires_grad();
         const bool wantGrad = wantRows || wantWeight || wantBias;
         Tensor dRows = wantRows ? at::empty_like(rows) : Tensor();
         Tensor dWeight = wantWeight ? at::zeros_like(weight) : Tensor();
         Tensor dBias = wantBias ? at::zeros_like(bias) : Tensor();
-        std::vector<std::int64_t> best;
-        const auto chunk = chunkRows(wantWeight);
+        const auto chunk = chunkRows(rows, vocab, wantWeight);
         for (std::int64_t from = 0; from < count; from += chunk) {
             const auto n = std::min(chunk, count - from);
             const Tensor h = rows.narrow(0, from, n);
@@ -82,10 +138,7 @@ struct HeadLossFunction : Function<HeadLossFunction>
                 slope = 1 - logits * logits;
                 logits.mul_(softcap);
             }
-            const auto part = std::span(labels).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
-            lossOfChunk(logits, part, scale, wantGrad, info.nll.data() + from, best);
-            for (std::size_t r = 0; r < part.size(); ++r)
-                info.correct += best[r] == part[r];
+            losses.take(logits, from, scale, wantGrad);
             if (wantGrad && slope.defined())
                 logits.mul_(slope);
             if (wantRows) {
@@ -100,6 +153,7 @@ struct HeadLossFunction : Function<HeadLossFunction>
             if (wantBias)
                 dBias.add_(logits.sum(0));
         }
+        losses.read();
         ctx->saved_data["dRows"] = dRows;
         ctx->saved_data["weight"] = weight;
         ctx->saved_data["dWeight"] = dWeight;

@@ -1,10 +1,12 @@
 #include "tensor/ops.h"
 
 #include "tensor/attention_op.h"
+#include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops_detail.h"
 #include "tensor/parallel.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 #include <cmath>
 #include <limits>
@@ -139,15 +141,19 @@ ReferenceOps::ReferenceOps()
 }
 ReferenceOps::~ReferenceOps() { referenceOnly = m_before; }
 
+bool referenceForced() { return referenceOnly; }
+
 bool useKernels(const Tensor& x)
 {
-    return !referenceOnly && x.device().is_cpu() && x.scalar_type() == at::kFloat;
+    return !referenceOnly && x.device().is_cpu() && x.scalar_type() == at::kFloat && !cuda::kernelsFor(x);
 }
 
 Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps)
 {
     if (useKernels(x))
         return RmsNormFunction::apply(x.contiguous(), weight, eps);
+    if (cuda::kernelsFor(x) && weight.scalar_type() == x.scalar_type())
+        return cuda::rmsNorm(x, weight, eps);
     const auto wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
     const auto y = wide * at::rsqrt(wide.pow(2).mean(-1, true) + eps);
     return y.to(x.scalar_type()) * weight;
@@ -157,6 +163,8 @@ Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
 {
     if (useKernels(x))
         return RopeFunction::apply(x, cosine, sine);
+    if (cuda::kernelsFor(x) && cosine.scalar_type() == at::kFloat)
+        return cuda::rope(x, cosine, sine);
     const auto halves = x.chunk(2, -1);
     const auto c = cosine.unsqueeze(1).to(x.scalar_type()),
                s = sine.unsqueeze(1).to(x.scalar_type());
@@ -167,6 +175,8 @@ Tensor siluGate(const Tensor& gate, const Tensor& up)
 {
     if (useKernels(gate))
         return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
+    if (cuda::kernelsFor(gate) && up.scalar_type() == gate.scalar_type())
+        return cuda::siluGate(gate, up);
     return at::silu(gate) * up;
 }
 
@@ -238,6 +248,8 @@ Tensor dropout(const Tensor& x, double p, const MaskSource& source)
     const auto rows = x.size(0), dim = x.size(1);
     if (!source.places.empty() && static_cast<std::int64_t>(source.places.size()) != rows)
         throw std::logic_error("dropout: each row needs its place");
+    if (cuda::kernelsFor(x))
+        return cuda::dropout(x, p, source);
     Tensor mask = at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat));
     float* mp = mask.data_ptr<float>();
     const auto threshold = static_cast<std::uint32_t>(p * 4294967296.0);
@@ -250,7 +262,7 @@ Tensor dropout(const Tensor& x, double p, const MaskSource& source)
                                      key[0], key[1], threshold, keepScale);
         }
     });
-    return x * mask.to(x.options());
+    return x * onDevice(mask, x.device()).to(x.scalar_type());
 }
 
 double HeadLossInfo::total() const { return std::accumulate(nll.begin(), nll.end(), 0.0); }

@@ -239,6 +239,8 @@ void TestJobs::fullMemoryIsToldApart()
         "you tried to allocate 8 bytes. Error code 12 (Cannot allocate memory)")));
     QVERIFY(meansOutOfMemory(
         std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))));
+    QVERIFY(meansOutOfMemory(
+        std::runtime_error("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")));
     QVERIFY(!meansOutOfMemory(std::runtime_error("shapes differ")));
     QVERIFY(errorFrom(std::bad_alloc(), "run").code == ErrorCode::OutOfMemory);
     const auto other = errorFrom(std::runtime_error("a text of a user"), "run");

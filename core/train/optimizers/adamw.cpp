@@ -1,5 +1,6 @@
 #include "train/optimizers/adamw.h"
 
+#include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/torch_pch.h"
 
@@ -15,10 +16,9 @@ constexpr std::int64_t kBlock = 1 << 16;  // elements per task; fixed, so sums d
 
 bool onCpu(const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; }
 
+/// Of one tensor on the processor.
 double sumOfSquares(const Tensor& grad)
 {
-    if (!onCpu(grad))
-        return grad.to(at::kDouble).pow(2).sum().item<double>();
     const Tensor flat = grad.contiguous();
     const float* p = flat.const_data_ptr<float>();
     const auto count = flat.numel(), blocks = (count + kBlock - 1) / kBlock;
@@ -33,6 +33,57 @@ double sumOfSquares(const Tensor& grad)
         total += sum;
     return total;
 }
+
+/// Of all tensors, left where they are: a scalar in double.
+Tensor sumOfSquaresThere(const std::vector<Tensor>& grads)
+{
+    const auto* kernels = tensor::cuda::kernelsFor(grads[0]);
+    if (!kernels) {
+        std::vector<Tensor> sums;
+        for (const auto& grad : grads)
+            sums.push_back(grad.to(at::kDouble).pow(2).sum());
+        return at::stack(sums).sum();
+    }
+    using Args = tensor::cuda::SquaresArgs;
+    const auto count = static_cast<std::int64_t>(grads.size());
+    const Tensor sums = at::empty({count, Args::kSlices}, grads[0].options().dtype(at::kDouble).requires_grad(false));
+    for (std::int64_t begin = 0; begin < count; begin += Args::kTensors) {
+        Args args{};
+        for (auto i = begin; i < std::min<std::int64_t>(count, begin + Args::kTensors); ++i, ++args.used) {
+            args.values[args.used] = grads[static_cast<std::size_t>(i)].const_data_ptr<float>();
+            args.counts[args.used] = grads[static_cast<std::size_t>(i)].numel();
+        }
+        args.sums = sums.data_ptr<double>() + begin * Args::kSlices;
+        tensor::cuda::launched(*kernels, kernels->sumsOfSquares(args));
+    }
+    return sums.sum();
+}
+
+/// Steps of tensors on a graphics card, many in one launch.
+class Launches
+{
+public:
+    void add(const tensor::cuda::KernelTable& kernels, const tensor::cuda::AdamwTensor& each, const tensor::AdamwStep& step)
+    {
+        m_kernels = &kernels;
+        m_args.beta1 = step.beta1, m_args.beta2 = step.beta2, m_args.epsilon = step.epsilon;
+        m_args.size = step.learningRate / step.correction1, m_args.inverseRoot = 1.0f / step.rootCorrection2;
+        m_args.gradScale = step.gradScale;
+        m_args.tensors[m_args.used++] = each;
+        if (m_args.used == tensor::cuda::AdamwArgs::kTensors)
+            start();
+    }
+    void start()
+    {
+        if (m_args.used > 0)
+            tensor::cuda::launched(*m_kernels, m_kernels->adamw(m_args));
+        m_args.used = 0;
+    }
+
+private:
+    const tensor::cuda::KernelTable* m_kernels = nullptr;
+    tensor::cuda::AdamwArgs m_args{};
+};
 
 void stepWhole(float* p, const float* g, float* m, float* v, std::int64_t count, const tensor::AdamwStep& step)
 {
@@ -85,10 +136,16 @@ Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settin
 double Adamw::gradNorm() const
 {
     double total = 0;
+    std::vector<Tensor> elsewhere; // of a device one number is read for all
     for (const auto& each : m_tensors) {
-        if (each.value.grad().defined())
-            total += sumOfSquares(each.value.grad());
+        const Tensor& grad = each.value.grad();
+        if (grad.defined() && onCpu(grad) && !tensor::cuda::kernelsFor(grad))
+            total += sumOfSquares(grad);
+        else if (grad.defined())
+            elsewhere.push_back(grad.contiguous());
     }
+    if (!elsewhere.empty())
+        total += sumOfSquaresThere(elsewhere).item<double>();
     return std::sqrt(total);
 }
 
@@ -103,18 +160,24 @@ void Adamw::step(double learningRate, double gradScale)
     const at::NoGradGuard noGrad;
     ++m_steps;
     const double c1 = 1 - std::pow(m_settings.beta1, m_steps), c2 = 1 - std::pow(m_settings.beta2, m_steps);
+    Launches launches;
+    std::vector<Tensor> grads; // live until what uses them is started
     for (std::size_t i = 0; i < m_tensors.size(); ++i) {
         auto& each = m_tensors[i];
         if (!each.value.grad().defined())
             continue;
         const double decay = each.decays ? m_settings.weightDecay : 0;
-        const Tensor grad = each.value.grad().contiguous();
+        const Tensor grad = grads.emplace_back(each.value.grad().contiguous());
         auto& moments = m_moments[i];
-        if (onCpu(each.value)) {
-            const tensor::AdamwStep s{static_cast<float>(learningRate),       static_cast<float>(m_settings.beta1),
-                                      static_cast<float>(m_settings.beta2),   static_cast<float>(m_settings.epsilon),
-                                      static_cast<float>(decay),              static_cast<float>(c1),
-                                      static_cast<float>(std::sqrt(c2)),      static_cast<float>(gradScale)};
+        const tensor::AdamwStep s{static_cast<float>(learningRate),       static_cast<float>(m_settings.beta1),
+                                  static_cast<float>(m_settings.beta2),   static_cast<float>(m_settings.epsilon),
+                                  static_cast<float>(decay),              static_cast<float>(c1),
+                                  static_cast<float>(std::sqrt(c2)),      static_cast<float>(gradScale)};
+        const auto* kernels = tensor::cuda::kernelsFor(each.value);
+        if (kernels && each.value.scalar_type() == at::kFloat && each.value.is_contiguous() && !moments.firstCodes) {
+            launches.add(*kernels, {each.value.data_ptr<float>(), moments.first.data_ptr<float>(), moments.second.data_ptr<float>(),
+                                    grad.const_data_ptr<float>(), grad.numel(), 1.0f - s.learningRate * s.weightDecay}, s);
+        } else if (onCpu(each.value)) {
             float* p = each.value.data_ptr<float>();
             const float* g = grad.const_data_ptr<float>();
             if (moments.firstCodes)
@@ -130,6 +193,7 @@ void Adamw::step(double learningRate, double gradScale)
             each.value.addcdiv_(m, v.sqrt().div_(std::sqrt(c2)).add_(m_settings.epsilon), -learningRate / c1);
         }
     }
+    launches.start();
     zeroGrad();
 }
 

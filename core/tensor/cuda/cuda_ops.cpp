@@ -1,0 +1,196 @@
+#include "tensor/cuda/cuda_ops.h"
+
+#include "tensor/ops_detail.h"
+#include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
+
+#include <atomic>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <fmt/format.h>
+
+namespace fettle::tensor::cuda {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+namespace {
+
+std::atomic<const KernelTable*> tableInUse = nullptr; // set once before tensors of the device exist; tests
+c10::DeviceType deviceInUse = c10::DeviceType::CUDA;
+
+const KernelTable& kernels() { return *tableInUse; }
+
+Number numberOf(const Tensor& x) { return x.scalar_type() == at::kFloat ? Number::Float32 : Number::BFloat16; }
+
+/// Kernels are queued on the default stream.
+bool onDefaultStream(c10::Device device)
+{
+    return device.is_cpu() || c10::impl::VirtualGuardImpl(device.type()).getStream(device).id() == 0;
+}
+
+struct RmsNormFunction : Function<RmsNormFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, double eps)
+    {
+        const auto dim = x.size(-1), rows = x.numel() / dim;
+        const Tensor y = at::empty_like(x), inverse = at::empty({rows}, x.options().dtype(at::kFloat));
+        launched(kernels(), kernels().rmsForward({numberOf(x), x.const_data_ptr(), weight.const_data_ptr(), nullptr,
+                                                  y.data_ptr(), inverse.data_ptr<float>(), nullptr, rows, dim,
+                                                  static_cast<float>(eps)}));
+        ctx->save_for_backward({x, weight, inverse});
+        return y;
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor &x = saved[0], &weight = saved[1], &inverse = saved[2], dy = grads[0].contiguous();
+        const auto dim = x.size(-1), rows = x.numel() / dim, groups = (rows + kNormGroup - 1) / kNormGroup;
+        const Tensor dx = at::empty_like(x);
+        Tensor partial;
+        if (ctx->needs_input_grad(1))
+            partial = at::empty({groups, dim}, inverse.options());
+        launched(kernels(), kernels().rmsBackward({numberOf(x), x.const_data_ptr(), weight.const_data_ptr(),
+                                                   dy.const_data_ptr(), dx.data_ptr(), inverse.data_ptr<float>(),
+                                                   partial.defined() ? partial.data_ptr<float>() : nullptr, rows, dim, 0}));
+        return {dx, partial.defined() ? partial.sum(0).to(weight.scalar_type()) : Tensor(), Tensor()};
+    }
+};
+
+Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine, float sign)
+{
+    const Tensor y = at::empty_like(x);
+    launched(kernels(), kernels().rope({numberOf(x), x.const_data_ptr(), y.data_ptr(), cosine.const_data_ptr<float>(),
+                                        sine.const_data_ptr<float>(), x.size(0), x.size(1), x.size(2), sign}));
+    return y;
+}
+
+struct RopeFunction : Function<RopeFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cosine, const Tensor& sine)
+    {
+        ctx->save_for_backward({cosine, sine});
+        return turned(x, cosine, sine, 1);
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        return {turned(grads[0].contiguous(), saved[0], saved[1], -1), Tensor(), Tensor()};
+    }
+};
+
+struct SiluGateFunction : Function<SiluGateFunction>
+{
+    static Tensor forward(AutogradContext* ctx, const Tensor& gate, const Tensor& up)
+    {
+        const Tensor h = at::empty_like(gate);
+        launched(kernels(), kernels().siluGate({numberOf(gate), gate.const_data_ptr(), up.const_data_ptr(), nullptr,
+                                                h.data_ptr(), nullptr, nullptr, gate.numel()}));
+        ctx->save_for_backward({gate, up});
+        return h;
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor &gate = saved[0], &up = saved[1], dh = grads[0].contiguous();
+        const Tensor dGate = at::empty_like(gate), dUp = at::empty_like(up);
+        launched(kernels(), kernels().siluGateBackward({numberOf(gate), gate.const_data_ptr(), up.const_data_ptr(),
+                                                        dh.const_data_ptr(), nullptr, dGate.data_ptr(), dUp.data_ptr(),
+                                                        gate.numel()}));
+        return {dGate, dUp};
+    }
+};
+
+struct DropoutFunction : Function<DropoutFunction>
+{
+    /// `places` empty: rows are named by their number. The gradient draws the mask again.
+    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& places, double p, std::int64_t step,
+                          std::int64_t key0, std::int64_t key1)
+    {
+        ctx->save_for_backward({places});
+        ctx->saved_data["p"] = p;
+        ctx->saved_data["draw"] = std::vector<std::int64_t>{step, key0, key1};
+        return masked(x, places, p, {step, key0, key1});
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        return {masked(grads[0].contiguous(), saved[0], ctx->saved_data["p"].toDouble(), ctx->saved_data["draw"].toIntVector()),
+                Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    }
+
+private:
+    static Tensor masked(const Tensor& x, const Tensor& places, double p, const std::vector<std::int64_t>& draw)
+    {
+        const Tensor y = at::empty_like(x);
+        launched(kernels(),
+                 kernels().dropout({numberOf(x), x.const_data_ptr(), y.data_ptr(),
+                                    places.numel() > 0 ? places.const_data_ptr<std::int64_t>() : nullptr, x.size(0), x.size(1),
+                                    static_cast<std::uint64_t>(draw[0]), static_cast<std::uint32_t>(draw[1]),
+                                    static_cast<std::uint32_t>(draw[2]), static_cast<std::uint32_t>(p * 4294967296.0),
+                                    static_cast<float>(1.0 / (1.0 - p))}));
+        return y;
+    }
+};
+
+} // namespace
+
+const KernelTable* kernelsFor(const Tensor& x)
+{
+    const KernelTable* table = tableInUse;
+    const bool fits = table && x.device().type() == deviceInUse && !referenceForced()
+                      && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && onDefaultStream(x.device());
+    return fits ? table : nullptr;
+}
+
+Installed::Installed(const KernelTable& table, c10::DeviceType device)
+{
+    deviceInUse = device;
+    tableInUse = &table;
+}
+
+Installed::~Installed()
+{
+    if (!m_keep)
+        tableInUse = nullptr;
+}
+
+void launched(const KernelTable& table, int error)
+{
+    if (error != 0)
+        throw std::runtime_error(fmt::format("a kernel of libfettle_cuda.so could not be started: {}", table.errorText(error)));
+}
+
+Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps)
+{
+    return RmsNormFunction::apply(x.contiguous(), weight.contiguous(), eps);
+}
+
+Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
+{
+    return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
+}
+
+Tensor siluGate(const Tensor& gate, const Tensor& up)
+{
+    return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
+}
+
+Tensor dropout(const Tensor& x, double p, const MaskSource& source)
+{
+    const Tensor places = onDevice(at::tensor(at::ArrayRef<std::int64_t>(source.places.data(), source.places.size()), at::kLong),
+                                   x.device());
+    const auto key = source.rng.key();
+    return DropoutFunction::apply(x.contiguous(), places, p, static_cast<std::int64_t>(source.step << 20 | source.site),
+                                  static_cast<std::int64_t>(key[0]), static_cast<std::int64_t>(key[1]));
+}
+
+void lossOfRows(const Tensor& logits, const Tensor& labels, double scale, bool gradient, const Tensor& nll, const Tensor& best)
+{
+    launched(kernels(), kernels().loss({numberOf(logits), logits.data_ptr(), labels.const_data_ptr<std::int64_t>(),
+                                        nll.data_ptr<float>(), best.data_ptr<std::int64_t>(), logits.size(0), logits.size(1),
+                                        static_cast<float>(scale), gradient}));
+}
+
+} // namespace fettle::tensor::cuda

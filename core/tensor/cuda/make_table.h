@@ -1,0 +1,114 @@
+#pragma once
+
+#include "tensor/cuda/adamw.h"
+#include "tensor/cuda/elements.h"
+#include "tensor/cuda/loss.h"
+#include "tensor/cuda/norm.h"
+
+#include <initializer_list>
+
+namespace fettle::tensor::cuda {
+
+/// True when every array can be read in accesses of 16 bytes, `count` values a row.
+template<class T> bool wideFits(std::int64_t count, std::initializer_list<const void*> arrays)
+{
+    bool fits = count % static_cast<std::int64_t>(16 / sizeof(T)) == 0;
+    for (const void* array : arrays)
+        fits = fits && reinterpret_cast<std::uintptr_t>(array) % 16 == 0;
+    return fits;
+}
+
+/// The table of kernels for one way to start them:
+///   Launch::rows<Threads>(body, rows)         body(block, row), one block a row
+///   Launch::elements(body, count)             body(index)
+///   Launch::tensors(body, tensors, longest)   body(tensor, index) with the tensor's own count in it
+template<class Launch> struct Make
+{
+    template<class T> static constexpr int kWide = 16 / static_cast<int>(sizeof(T));
+
+    template<class Use> static int byNumber(Number number, Use use)
+    {
+        return number == Number::Float32 ? use(float{}) : use(Bf16{});
+    }
+
+    static int rmsForward(const NormArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            if (wideFits<T>(a.dim, {a.x, a.weight, a.out}))
+                return Launch::template rows<128>(RmsForward<T, kWide<T>>{a}, a.rows);
+            return Launch::template rows<128>(RmsForward<T, 1>{a}, a.rows);
+        });
+    }
+    static int rmsBackward(const NormArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            const int failed = wideFits<T>(a.dim, {a.x, a.weight, a.dy, a.out})
+                                   ? Launch::template rows<128>(RmsBackward<T, kWide<T>>{a}, a.rows)
+                                   : Launch::template rows<128>(RmsBackward<T, 1>{a}, a.rows);
+            if (failed != 0 || !a.weightGrad)
+                return failed;
+            const auto groups = (a.rows + kNormGroup - 1) / kNormGroup;
+            return Launch::elements(RmsWeightGradient<T>{a}, groups * a.dim);
+        });
+    }
+    static int rope(const RopeArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            return Launch::template rows<128>(RopeRow<decltype(type)>{a}, a.rows);
+        });
+    }
+    static int siluGate(const GateArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            if (wideFits<T>(a.count, {a.gate, a.up, a.h}))
+                return Launch::elements(SiluGate<T, kWide<T>>{a}, a.count / kWide<T>);
+            return Launch::elements(SiluGate<T, 1>{a}, a.count);
+        });
+    }
+    static int siluGateBackward(const GateArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            if (wideFits<T>(a.count, {a.gate, a.up, a.dh, a.dGate, a.dUp}))
+                return Launch::elements(SiluGateBackward<T, kWide<T>>{a}, a.count / kWide<T>);
+            return Launch::elements(SiluGateBackward<T, 1>{a}, a.count);
+        });
+    }
+    static int dropout(const DropoutArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            return Launch::elements(DropoutFour<decltype(type)>{a}, a.rows * ((a.dim + 3) / 4));
+        });
+    }
+    static int loss(const LossArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            if (wideFits<T>(a.vocab, {a.logits}))
+                return Launch::template rows<256>(LossRow<T, kWide<T>>{a}, a.rows);
+            return Launch::template rows<256>(LossRow<T, 1>{a}, a.rows);
+        });
+    }
+    static int adamw(const AdamwArgs& a)
+    {
+        std::int64_t longest = 0;
+        for (int i = 0; i < a.used; ++i)
+            longest = a.tensors[i].count > longest ? a.tensors[i].count : longest;
+        return Launch::tensors(AdamwElement{a}, a.used, longest);
+    }
+    static int sumsOfSquares(const SquaresArgs& a)
+    {
+        return Launch::template rows<256>(SquaresSlice{a}, std::int64_t{a.used} * SquaresArgs::kSlices);
+    }
+
+    static KernelTable table()
+    {
+        return {kVersion, rmsForward, rmsBackward, rope,  siluGate,      siluGateBackward,
+                dropout,  loss,       adamw,       sumsOfSquares, Launch::errorText};
+    }
+};
+
+} // namespace fettle::tensor::cuda

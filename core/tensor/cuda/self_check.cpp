@@ -1,0 +1,162 @@
+#include "tensor/cuda/self_check.h"
+
+#include "tensor/attention_op.h"
+#include "tensor/cuda/cuda_ops.h"
+#include "tensor/torch_pch.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace fettle::tensor::cuda {
+
+using at::Tensor;
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+using Operation = std::function<Tensor(const Tensors&)>;
+
+/// Numbers in [-1, 1] that no other pitch repeats.
+Tensor wave(at::IntArrayRef shape, double pitch)
+{
+    return (at::arange(c10::multiply_integers(shape), at::kDouble) * pitch + pitch).sin().view(shape);
+}
+
+/// Result of the operation and its gradients along a fixed direction.
+Tensors resultOf(const Operation& operation, const Tensors& inputs, c10::Device device, at::ScalarType type)
+{
+    Tensors leaves;
+    for (const auto& input : inputs)
+        leaves.push_back(input.to(device, type).detach().clone().set_requires_grad(true));
+    const Tensor out = operation(leaves);
+    const Tensor along = wave(out.sizes(), 1.3).to(at::kBFloat16).to(out.options().requires_grad(false));
+    Tensors all = torch::autograd::grad({out}, leaves, {along});
+    all.push_back(out.detach());
+    return all;
+}
+
+/// Tolerances of other kernels and devices; those of bfloat16 leave room for two roundings to 8 bits.
+bool close(const Tensor& ours, const Tensor& expected, at::ScalarType type)
+{
+    const auto host = ours.to(at::kCPU, at::kDouble);
+    return type == at::kFloat ? at::allclose(host, expected, 1e-4, 1e-5) : at::allclose(host, expected, 2e-2, 1e-2);
+}
+
+bool agrees(const Operation& operation, const Tensors& inputs, c10::Device device, at::ScalarType type)
+{
+    Tensors rounded;
+    for (const auto& input : inputs)
+        rounded.push_back(input.to(type).to(at::kDouble));
+    const auto ours = resultOf(operation, rounded, device, type);
+    const auto expected = resultOf(operation, rounded, at::kCPU, at::kDouble);
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+        if (!close(ours[i], expected[i], type))
+            return false;
+    }
+    return true;
+}
+
+Tensor turns(const Tensor& angles, const Tensor& x)
+{
+    return angles.to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).to(x.device());
+}
+
+struct NamedOperation
+{
+    const char* name;
+    Operation operation;
+    std::vector<Tensors> inputs; ///< of several shapes: some that wide accesses fit, some not
+};
+
+std::vector<NamedOperation> operations()
+{
+    const Tensor angles = wave({5, 8}, 0.9).to(at::kFloat);
+    static const Rng rng(1, "self-check");
+    static const std::vector<std::int64_t> labels = {519, 0, 7, 300, 77}, places = {9, 1, 1 << 22, 0, 5};
+    const auto norm = [](const Tensors& in) { return tensor::rmsNorm(in[0], in[1], 1e-5); };
+    const auto turn = [angles](const Tensors& in) {
+        return tensor::rope(in[0], turns(angles.cos(), in[0]), turns(angles.sin(), in[0]));
+    };
+    const auto gate = [](const Tensors& in) { return tensor::siluGate(in[0], in[1]); };
+    const auto drop = [](const Tensors& in) { return tensor::dropout(in[0], 0.25, {rng, 3, 2, places}); };
+    const auto loss = [](const Tensors& in) {
+        HeadLossInfo info;
+        const Tensor head = (wave({520, 16}, 0.37) * 2).to(at::kBFloat16).to(in[0].options().requires_grad(false));
+        const Tensor value = tensor::headLoss(in[0], {head}, labels, 0.25, info);
+        // Each loss by itself too; they take no part in the gradient.
+        return at::cat({value.view({1}), at::tensor(info.nll, at::kDouble).to(value.options().requires_grad(false))});
+    };
+    return {{"norm", norm, {{wave({70, 64}, 0.7), wave({64}, 0.3)}, {wave({3, 77}, 0.7), wave({77}, 0.3)}}},
+            {"rotation", turn, {{wave({5, 3, 16}, 0.7)}}},
+            {"gate", gate, {{wave({9, 64}, 0.7) * 4, wave({9, 64}, 0.3)}, {wave({1, 77}, 0.7), wave({1, 77}, 0.3)}}},
+            {"dropout", drop, {{wave({5, 64}, 0.7)}, {wave({5, 7}, 0.7)}}},
+            {"loss", loss, {{wave({5, 16}, 0.7)}}}};
+}
+
+/// One step from an odd state against the formula in float64.
+bool adamwAgrees(const KernelTable& kernels, c10::Device device)
+{
+    const auto options = at::TensorOptions(device).dtype(at::kFloat);
+    const Tensor p = wave({300}, 0.7), g = wave({300}, 0.3), m = wave({300}, 0.5), v = wave({300}, 0.9).abs();
+    const Tensor ownP = p.to(options), ownG = g.to(options), ownM = m.to(options), ownV = v.to(options);
+    AdamwArgs args{};
+    args.tensors[0] = {ownP.data_ptr<float>(), ownM.data_ptr<float>(), ownV.data_ptr<float>(),
+                       ownG.const_data_ptr<float>(), 300, 0.9F};
+    args.used = 1, args.beta1 = 0.5F, args.beta2 = 0.75F, args.epsilon = 1e-3F;
+    args.size = 0.125F, args.inverseRoot = 2, args.gradScale = 0.5F;
+    launched(kernels, kernels.adamw(args));
+    const Tensor newM = m * 0.5 + g * 0.25, newV = v * 0.75 + (g * 0.5).square() * 0.25;
+    return close(ownM, newM, at::kFloat) && close(ownV, newV, at::kFloat)
+           && close(ownP, p * 0.9 - newM / (newV.sqrt() * 2 + 1e-3) * 0.125, at::kFloat);
+}
+
+bool squaresAgree(const KernelTable& kernels, c10::Device device)
+{
+    const Tensor values = wave({3001}, 0.7).to(at::kFloat), own = values.to(device);
+    const Tensor sums = at::empty({SquaresArgs::kSlices}, at::TensorOptions(device).dtype(at::kDouble));
+    SquaresArgs args{};
+    args.values[0] = own.const_data_ptr<float>(), args.counts[0] = own.numel(), args.used = 1;
+    args.sums = sums.data_ptr<double>();
+    launched(kernels, kernels.sumsOfSquares(args));
+    return close(sums.sum(), values.to(at::kDouble).square().sum(), at::kFloat);
+}
+
+} // namespace
+
+std::vector<std::string> partingKernels(c10::Device device)
+{
+    std::vector<std::string> parting;
+    for (const auto& [name, operation, shapes] : operations()) {
+        for (const auto& inputs : shapes) {
+            for (const auto type : {at::kFloat, at::kBFloat16}) {
+                const bool known = !parting.empty() && parting.back() == name;
+                if (!known && !agrees(operation, inputs, device, type))
+                    parting.emplace_back(name);
+            }
+        }
+    }
+    const auto* kernels = kernelsFor(at::empty({0}, at::TensorOptions(device).dtype(at::kFloat)));
+    if (!kernels || !adamwAgrees(*kernels, device))
+        parting.emplace_back("optimizer step");
+    if (!kernels || !squaresAgree(*kernels, device))
+        parting.emplace_back("gradient length");
+    return parting;
+}
+
+bool flashAgrees(c10::Device device)
+{
+    const Offsets offsets = {0, 1, 1, 40, 100}; // a short one, an empty one and two long ones
+    for (const std::int64_t window : {0, 7}) {
+        const AttentionShape shape{0.25, window, 0};
+        const auto attention = [&](const Tensors& in) {
+            return in[0].device().is_cpu() ? packedAttention(in[0], in[1], in[2], offsets, shape)
+                                           : flashAttention(in[0], in[1], in[2], offsets, shape);
+        };
+        if (!agrees(attention, {wave({100, 4, 64}, 0.7), wave({100, 2, 64}, 0.3), wave({100, 2, 64}, 0.5)}, device,
+                    at::kBFloat16))
+            return false;
+    }
+    return true;
+}
+
+} // namespace fettle::tensor::cuda

@@ -1,0 +1,243 @@
+#include "host_launch.h"
+#include "model/load.h"
+#include "tensor/cuda/cuda_ops.h"
+#include "tensor/cuda/load_kernels.h"
+#include "tensor/cuda/self_check.h"
+#include "train/optimizers/adamw.h"
+
+#include "golden.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <QTest>
+#include <torch/csrc/autograd/autograd.h>
+
+using namespace fettle;
+using namespace fettle::tensor;
+using fettle::tests::hostTable;
+
+namespace {
+
+/// Names of the kernels that were started, in the order of their first start.
+std::vector<std::string> started;
+
+void note(const char* name)
+{
+    if (std::ranges::find(started, name) == started.end())
+        started.emplace_back(name);
+}
+
+/// The table of the processor's stand-in, with a note of what is called and one kernel that errs.
+cuda::KernelTable noted()
+{
+    auto table = hostTable();
+    table.rmsForward = [](const cuda::NormArgs& a) { return note("norm"), hostTable().rmsForward(a); };
+    table.rope = [](const cuda::RopeArgs& a) { return note("rotation"), hostTable().rope(a); };
+    table.siluGate = [](const cuda::GateArgs& a) { return note("gate"), hostTable().siluGate(a); };
+    table.dropout = [](const cuda::DropoutArgs& a) { return note("dropout"), hostTable().dropout(a); };
+    table.loss = [](const cuda::LossArgs& a) { return note("loss"), hostTable().loss(a); };
+    table.adamw = [](const cuda::AdamwArgs& a) { return note("optimizer step"), hostTable().adamw(a); };
+    table.sumsOfSquares = [](const cuda::SquaresArgs& a) { return note("gradient length"), hostTable().sumsOfSquares(a); };
+    return table;
+}
+
+bool near(const at::Tensor& one, const at::Tensor& other, double relative, double absolute)
+{
+    return at::allclose(one.to(at::kDouble), other.to(at::kDouble), relative, absolute);
+}
+
+struct Pass
+{
+    double loss = 0;
+    std::int64_t correct = 0;
+    std::vector<std::pair<std::string, at::Tensor>> gradients;
+};
+
+/// An add-on that changes something: B is not zero.
+std::unique_ptr<methods::Attached> addOn(model::Decoder& decoder)
+{
+    const auto method = methods::makeMethod("lora").value();
+    ParamValues values(method->spec().parameters);
+    values.set("lora.dropout", 0.0).value();
+    auto attached = method->attach(decoder, values, Rng(1, "adapter init")).value();
+    const at::NoGradGuard noGrad;
+    for (const auto& each : attached->trainable()) {
+        at::Tensor value = each.value;
+        if (each.name.ends_with("lora_B.weight"))
+            value.copy_((at::arange(value.numel()) * 0.7).sin().view(value.sizes()) * 0.05);
+    }
+    return attached;
+}
+
+/// One pass of the small model with every parameter training, or an add-on.
+Pass passOf(at::ScalarType type, bool withAddOn = false)
+{
+    auto files = model::ModelFiles::open(tests::sourceFolder() / "tests/fixtures/tiny_llama").value();
+    auto decoder = model::loadDecoder(files, at::kCPU, type).value();
+    model::PackedTokens tokens;
+    tokens.add(std::vector<std::int32_t>{5, 9, 2, 7, 7, 1});
+    tokens.add(std::vector<std::int32_t>{3, 4, 8});
+    const auto attached = withAddOn ? addOn(*decoder) : nullptr;
+    for (auto& [name, parameter] : decoder->parameters())
+        *parameter = parameter->detach().clone().set_requires_grad(!withAddOn);
+    decoder->tie();
+    const std::vector<std::int64_t> labels = {9, 2, 7, 7, 1, 3, 4, 8, 0};
+    HeadLossInfo info;
+    decoder->loss(decoder->hidden(tokens), labels, 0.5, info).backward();
+    Pass pass{info.total(), info.correct, {}};
+    for (auto& [name, parameter] : decoder->parameters()) {
+        if (!withAddOn)
+            pass.gradients.emplace_back(name, parameter->grad().clone());
+    }
+    for (const auto& each : attached ? attached->trainable() : std::vector<methods::TrainableTensor>())
+        pass.gradients.emplace_back(each.name, each.value.grad().clone());
+    return pass;
+}
+
+} // namespace
+
+/// The operators around the kernels of the graphics card, with their stand-in on the processor.
+class TestCudaOps : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void cleanup() { started.clear(); }
+
+    void theSelfCheckAgreesAndTouchesEveryKernel()
+    {
+        const auto table = noted();
+        const cuda::Installed installed(table, c10::DeviceType::CPU);
+        const auto parting = cuda::partingKernels(at::kCPU);
+        QVERIFY2(parting.empty(), parting.empty() ? "" : parting[0].c_str());
+        const std::vector<std::string> all = {"norm", "rotation", "gate", "dropout", "loss", "optimizer step",
+                                              "gradient length"};
+        QCOMPARE(started, all);
+    }
+
+    void theSelfCheckNamesAKernelThatErrs_data()
+    {
+        QTest::addColumn<QString>("name");
+        for (const char* name : {"norm", "rotation", "gate", "dropout", "loss", "optimizer step", "gradient length"})
+            QTest::newRow(name) << name;
+    }
+    void theSelfCheckNamesAKernelThatErrs()
+    {
+        QFETCH(QString, name);
+        auto table = hostTable();
+        if (name == "norm") // leaves the gradient as it is
+            table.rmsBackward = [](const cuda::NormArgs&) { return 0; };
+        if (name == "rotation") // turns the gradient forwards
+            table.rope = [](const cuda::RopeArgs& a) { auto b = a; b.sign = 1; return hostTable().rope(b); };
+        if (name == "gate")
+            table.siluGate = [](const cuda::GateArgs& a) { auto b = a; b.up = a.gate; return hostTable().siluGate(b); };
+        if (name == "dropout") // forgets the names of the rows
+            table.dropout = [](const cuda::DropoutArgs& a) { auto b = a; b.places = nullptr; return hostTable().dropout(b); };
+        if (name == "loss")
+            table.loss = [](const cuda::LossArgs& a) { auto b = a; b.scale *= 1.1F; return hostTable().loss(b); };
+        if (name == "optimizer step")
+            table.adamw = [](const cuda::AdamwArgs& a) { auto b = a; b.inverseRoot = 1; return hostTable().adamw(b); };
+        if (name == "gradient length")
+            table.sumsOfSquares = [](const cuda::SquaresArgs& a) { auto b = a; b.counts[0] -= 1; return hostTable().sumsOfSquares(b); };
+        const cuda::Installed installed(table, c10::DeviceType::CPU);
+        QCOMPARE(cuda::partingKernels(at::kCPU), std::vector<std::string>{name.toStdString()});
+    }
+
+    void aLaunchThatFailsSaysSo()
+    {
+        auto table = hostTable();
+        table.siluGate = [](const cuda::GateArgs&) { return 2; };
+        table.errorText = [](int) { return "out of memory"; };
+        const cuda::Installed installed(table, c10::DeviceType::CPU);
+        try {
+            siluGate(at::ones({2, 3}), at::ones({2, 3}));
+            QFAIL("nothing was thrown");
+        } catch (const std::exception& problem) {
+            QVERIFY2(QString(problem.what()).contains("libfettle_cuda.so could not be started: out of memory"), problem.what());
+        }
+    }
+
+    void readableOperationsCanBeForced()
+    {
+        const auto table = noted();
+        const cuda::Installed installed(table, c10::DeviceType::CPU);
+        const ReferenceOps reference;
+        rmsNorm(at::ones({2, 8}), at::ones({8}), 1e-5);
+        QVERIFY(started.empty());
+    }
+
+    void aModelGivesTheSameLossAndGradients_data()
+    {
+        QTest::addColumn<bool>("half");
+        QTest::addColumn<bool>("withAddOn");
+        QTest::newRow("float32") << false << false;
+        QTest::newRow("bfloat16") << true << false;
+        QTest::newRow("an add-on in float32") << false << true;
+        QTest::newRow("an add-on in bfloat16") << true << true;
+    }
+    void aModelGivesTheSameLossAndGradients()
+    {
+        QFETCH(bool, half);
+        QFETCH(bool, withAddOn);
+        const auto expected = passOf(at::kDouble, withAddOn);
+        const auto table = noted();
+        const cuda::Installed installed(table, c10::DeviceType::CPU);
+        const auto ours = passOf(half ? at::kBFloat16 : at::kFloat, withAddOn);
+        const std::vector<std::string> all = {"norm", "rotation", "gate", "loss"};
+        QCOMPARE(started, all);
+        QVERIFY2(std::abs(ours.loss - expected.loss) <= (half ? 2e-2 : 1e-5) * expected.loss,
+                 qPrintable(QString("%1 against %2").arg(ours.loss).arg(expected.loss)));
+        QVERIFY(!expected.gradients.empty());
+        for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
+            const auto& [name, gradient] = expected.gradients[i];
+            const auto own = ours.gradients[i].second.to(at::kDouble);
+            const auto size = gradient.abs().max().item<double>();
+            // In bfloat16 the layers between add up their roundings, and 32 numbers a row average little:
+            // the direction counts, not each entry.
+            const auto cosine = (own * gradient).sum().item<double>() / (own.norm() * gradient.norm()).item<double>();
+            QVERIFY2(half ? cosine > 0.998 : near(own, gradient, 1e-4, 1e-5 * size),
+                     qPrintable(QString("%1: cosine %2").arg(name.c_str()).arg(cosine)));
+        }
+    }
+
+    /// More tensors than one launch takes, of which some have no gradient.
+    void theOptimizerStepsAsOnTheProcessor()
+    {
+        const auto run = [](bool withKernels) {
+            const auto table = noted();
+            std::optional<cuda::Installed> installed;
+            if (withKernels)
+                installed.emplace(table, c10::DeviceType::CPU);
+            std::vector<methods::TrainableTensor> tensors;
+            for (std::int64_t i = 0; i < 150; ++i)
+                tensors.push_back({"w" + std::to_string(i), (at::arange(3 + i) * 0.37).sin().set_requires_grad(true), i % 2 == 0});
+            train::Adamw optimizer(tensors, {0.9, 0.99, 1e-8, 0.1});
+            std::vector<at::Tensor> out;
+            for (int step = 0; step < 3; ++step) {
+                for (std::size_t i = 0; i < tensors.size(); ++i) {
+                    if (i % 7 != 3)
+                        tensors[i].value.mutable_grad() = (tensors[i].value.detach() * (step + 1) + 0.1).cos();
+                }
+                out.push_back(at::tensor(optimizer.gradNorm()));
+                optimizer.step(1e-2, 0.5);
+            }
+            for (const auto& each : tensors)
+                out.push_back(each.value.detach().clone());
+            return out;
+        };
+        const auto ours = run(true), expected = run(false);
+        QCOMPARE(started, (std::vector<std::string>{"gradient length", "optimizer step"}));
+        for (std::size_t i = 0; i < ours.size(); ++i)
+            QVERIFY2(near(ours[i], expected[i], 1e-5, 1e-6), qPrintable(QString::number(i)));
+    }
+
+    /// Without a card and without the library nothing is in use and the sentence says why.
+    void aMissingLibraryIsNoError()
+    {
+        const auto sentence = QString::fromStdString(cuda::useFastOperations(at::kCPU));
+        QVERIFY2(sentence.contains("own kernels are not used: libfettle_cuda.so was not found"), qPrintable(sentence));
+        QVERIFY(cuda::kernelsFor(at::ones({2})) == nullptr);
+    }
+};
+
+QTEST_APPLESS_MAIN(TestCudaOps)
+#include "test_cuda_ops.moc"
