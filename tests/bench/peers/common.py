@@ -40,11 +40,11 @@ def adapter_start(rows, columns):
     return torch.from_numpy((unit / columns**0.5).astype(numpy.float32)).reshape(rows, columns)
 
 
-def load_model(args):
+def load_model(args, dtype=torch.float32, device="cpu"):
     torch.set_num_threads(args.threads)
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype, attn_implementation="sdpa").to(device)
     model.config.use_cache = False
     if args.method == "lora":
         import peft
