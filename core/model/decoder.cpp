@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cmath>
+#include <numeric>
 
 namespace fettle::model {
 
@@ -35,8 +36,8 @@ struct Decoder::Heads
 namespace {
 
 /// Angles in float32, as the reference computes them whatever the model's dtype.
-FusedDecoder::Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions,
-                             c10::Device device)
+FusedDecoder::Turns turnsOfEach(const Rotary& rotary, const std::vector<std::int64_t>& positions,
+                                c10::Device device)
 {
     const auto count = static_cast<std::int64_t>(positions.size());
     const auto half = static_cast<std::int64_t>(rotary.inverse.size());
@@ -53,6 +54,19 @@ FusedDecoder::Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_
         }
     }
     return {tensor::onDevice(turns.cosine, device), tensor::onDevice(turns.sine, device)};
+}
+
+/// Of many short documents each position below `longest` is computed once.
+FusedDecoder::Turns turnsFor(const Rotary& rotary, const std::vector<std::int64_t>& positions,
+                             std::int64_t longest, c10::Device device)
+{
+    if (static_cast<std::int64_t>(positions.size()) <= longest)
+        return turnsOfEach(rotary, positions, device);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(longest));
+    std::iota(all.begin(), all.end(), std::int64_t{0});
+    const auto turns = turnsOfEach(rotary, all, device);
+    const auto index = indexOf(positions, device);
+    return {turns.cosine.index_select(0, index), turns.sine.index_select(0, index)};
 }
 
 } // namespace
@@ -95,7 +109,7 @@ const Decoder::Turns& Decoder::turnsOf(bool local, Pass& pass) const
         std::int64_t longest = 0;
         for (const auto position : pass.positions)
             longest = std::max(longest, position + 1);
-        turns = turnsFor(rotaryFor(config, local, longest), pass.positions, device());
+        turns = turnsFor(rotaryFor(config, local, longest), pass.positions, longest, device());
     }
     return turns;
 }
