@@ -282,6 +282,8 @@ int main(int argc, char** argv)
             check.run();
         } catch (const std::exception& thrown) {
             problem = thrown.what();
+            if (problem.empty())
+                problem = "it did not hold";
             ++failed;
         }
         std::printf("%-6s %s (%.1f s) %s\n", problem.empty() ? "passed" : "FAILED", check.name, watch.seconds(), problem.c_str());
