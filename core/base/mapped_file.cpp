@@ -47,8 +47,11 @@ void MappedFile::forget(std::span<const std::byte> part) const
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
     const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
-    if (begin < end)
-        ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED); // advice may fail
+    if (begin >= end)
+        return;
+    // Or a look at what lies beside it would bring it back, two megabytes at once. Advice may fail.
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_NOHUGEPAGE);
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 } // namespace fettle

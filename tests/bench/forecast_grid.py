@@ -25,6 +25,7 @@ a.add_argument("--steps", type=int, default=6)
 a.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
 a.add_argument("--rows", nargs="+", default=["short", "long"], choices=["short", "long"])
 a.add_argument("--micro", nargs="+", type=int, default=[512, 1024, 2048], help="word pieces at once")
+a.add_argument("--set", action="append", default=[], help="further settings: KEY=VALUE")
 a.add_argument("--to")
 args = a.parse_args()
 
@@ -58,7 +59,7 @@ for model in args.model:
             for method in args.methods:
                 for micro in args.micro:
                     settings = [*METHODS[method], f"training.microBatchTokens={micro}", f"training.maxSteps={args.steps}",
-                                "checks.prompts=1", "checks.answerLength=8"]
+                                "checks.prompts=1", "checks.answerLength=8", *args.set]
                     cli(workspace, "train", "--model", "model", "--data", length, *[w for s in settings for w in ("--set", s)])
                     run = json.loads(cli(workspace, "--json", "runs", "show", "last"))
                     extra = run.get("extra", run)
