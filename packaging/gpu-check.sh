@@ -83,7 +83,10 @@ def part(name):
     return json.loads(path.read_text()) if path.exists() else None
 
 def output(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError: # such a program is not there
+        return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 lines = pathlib.Path(work, "peers.jsonl")
