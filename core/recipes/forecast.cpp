@@ -110,6 +110,18 @@ std::int64_t largestMicroBatch(const std::vector<train::EncodedRow>& rows, const
     return largest;
 }
 
+/// Room for the answers to the fixed questions, as the cache has it.
+std::int64_t answeredTokens(const Encoder& encoder, const EncodedSplits& splits, const ParamValues& settings)
+{
+    const auto questions = fixedQuestions(splits, settings);
+    std::size_t longest = 0;
+    for (const auto& question : questions) {
+        if (const auto prompt = encoder.encodePrompt(question))
+            longest = std::max(longest, prompt->size());
+    }
+    return std::ssize(questions) * (static_cast<std::int64_t>(longest) + settings.integer("checks.answerLength"));
+}
+
 } // namespace
 
 Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
@@ -170,7 +182,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
     f.memoryBytes = trainingBytes(*config, stored, settings,
                                   largestMicroBatch(splits->train, trainer, plan.seed, f.steps),
-                                  f.recomputedLayers);
+                                  f.recomputedLayers, answeredTokens(*encoder, *splits, settings));
     f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);

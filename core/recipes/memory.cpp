@@ -35,9 +35,9 @@ std::int64_t keptFloats(const model::ModelConfig& c)
 
 /// What the fused pass (model/fused/stack.h) holds for `tokens` tokens: activations of all layers,
 /// work of one, operands of one packed in both directions. `recomputed` layers keep their input
-/// alone and share two sets of activations.
+/// alone and share two sets of activations. `most`: tokens that a pass without a backward one reads.
 std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& settings,
-                         std::int64_t tokens, std::int64_t recomputed)
+                         std::int64_t tokens, std::int64_t recomputed, std::int64_t most)
 {
     const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
     const auto low = lowRankFloats(settings);
@@ -46,11 +46,9 @@ std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& setting
     if (low > 0 && settings.real("lora.dropout") > 0)
         work += 3 * c.hidden; // keys, values and factors read masks of their own
     const auto matrices = c.gated() ? 3 : 2;
-    const auto weights = 2 * (c.hidden * (queries + keys) + matrices * c.hidden * c.intermediate) +
-                         queries * c.hidden;
-    // A check takes full micro-batches through the buffers of one layer.
-    const auto further =
-        std::max<std::int64_t>(0, settings.integer("training.microBatchTokens") - tokens);
+    const auto weights = c.hidden * (2 * queries + 2 * keys + matrices * c.intermediate);
+    // Such a pass goes through the buffers of one layer.
+    const auto further = std::max<std::int64_t>(0, most - tokens);
     const auto whole = c.layers - recomputed + std::min<std::int64_t>(2, recomputed);
     return tokens * (whole * kept + recomputed * c.hidden + work) + further * kept + 2 * weights;
 }
@@ -63,23 +61,38 @@ std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens)
     return perToken * (c.layers + c.writer.layers) * tokens;
 }
 
-/// Bytes of one micro-batch in float32, its piece of logits, and of a table that trains its
-/// gradients.
+/// Bytes of one micro-batch in float32, and of what a check reads at once.
 std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
-                        std::int64_t tokens, std::int64_t recomputed)
+                        std::int64_t tokens, std::int64_t recomputed, std::int64_t answered)
 {
+    const auto allowed = settings.integer("training.microBatchTokens");
     if (tokens == 0)
-        tokens = settings.integer("training.microBatchTokens");
-    const bool whole = settings.text("method") == "full";
-    const auto floats = model::fused::knows(c) ? fusedFloats(c, settings, tokens, recomputed)
-                                               : readableFloats(c, tokens);
-    const auto head = c.vocab * (whole ? 256 + c.hidden : 128);
-    return static_cast<std::uint64_t>(floats + head) * 4;
+        tokens = allowed;
+    const auto floats =
+        model::fused::knows(c)
+            ? fusedFloats(c, settings, tokens, recomputed, std::max(allowed, answered))
+            : readableFloats(c, tokens);
+    return static_cast<std::uint64_t>(floats) * 4;
 }
 
-/// Tokenizer, rows, threads and the buffers of the libraries. Measured with SmolLM2-135M, two
-/// threads: up to 30 MB; rounded up, since a forecast below the truth is the worse one.
-constexpr std::uint64_t kBeside = 64'000'000;
+/// Of a step alone: gradients, a piece of logits, and the gradients of a table that trains.
+std::uint64_t stepBytes(const model::ModelConfig& c, const ParamValues& settings)
+{
+    const bool whole = settings.text("method") == "full";
+    const auto head = c.vocab * (whole ? 256 + c.hidden : 128);
+    return static_cast<std::uint64_t>(trainableParameters(c, settings) + head) * 4;
+}
+
+/// Keys and values of some tokens.
+std::uint64_t cacheBytes(const model::ModelConfig& c, std::int64_t tokens)
+{
+    return static_cast<std::uint64_t>(c.layers * tokens * 2 * c.kvHeads * c.headDim) * 4;
+}
+
+/// Tokenizer, rows, threads and the buffers of the libraries. Measured with SmolLM2-135M and random
+/// models of the shapes of qwen3 and gemma3, two threads (tests/bench/forecast_grid.py): 45 to
+/// 75 MB; rounded up, since a forecast below the truth is the worse one.
+constexpr std::uint64_t kBeside = 80'000'000;
 
 } // namespace
 
@@ -128,25 +141,24 @@ std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKi
 
 std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
                             const ParamValues& settings, std::int64_t tokens,
-                            std::int64_t recomputed)
+                            std::int64_t recomputed, std::int64_t answered)
 {
     auto held = weightKind(settings);
     if (held == tensor::WeightKind::Stored16)
         held = stored;
-    const auto moving = static_cast<std::uint64_t>(trainableParameters(config, settings));
-    // Gradients; full training moves the weights themselves, an add-on is a further tensor.
-    const std::uint64_t perMoving = settings.text("method") == "full" ? 4 : 8;
-    return model::weightBytes(config, held) + moving * perMoving + momentBytes(config, settings) +
-           passBytes(config, settings, tokens, recomputed) + kBeside;
+    // Full training moves the weights themselves, an add-on is a further tensor.
+    const auto addOn = settings.text("method") == "full"
+                           ? 0
+                           : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
+    return model::weightBytes(config, held) + addOn + momentBytes(config, settings) +
+           passBytes(config, settings, tokens, recomputed, answered) +
+           std::max(stepBytes(config, settings), cacheBytes(config, answered)) + kBeside;
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config, tensor::WeightKind stored)
 {
-    const auto context = std::min<std::int64_t>(config.maxPositions, 4096);
     return model::weightBytes(config, stored) +
-           static_cast<std::uint64_t>(config.layers * context * 2 * config.kvHeads *
-                                      config.headDim) *
-               4;
+           cacheBytes(config, std::min<std::int64_t>(config.maxPositions, 4096));
 }
 
 } // namespace fettle::recipes

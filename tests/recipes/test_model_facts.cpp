@@ -88,6 +88,20 @@ private Q_SLOTS:
         QCOMPARE(chosen(needed(0)), 11);
     }
 
+    void answersAtChecksCount()
+    {
+        const auto config = model::readModelConfig(tinyFolder()).value();
+        const ParamValues settings(recipes::trainingSettings());
+        const auto needed = [&](std::int64_t answered) {
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 64, 0,
+                                          answered);
+        };
+        QCOMPARE(needed(10), needed(0)); // they lie where the logits of a step lay
+        const auto more = needed(2'000'000) - needed(1'000'000);
+        const auto cache = config.layers * 2 * config.kvHeads * config.headDim;
+        QVERIFY(more > static_cast<std::uint64_t>(1'000'000 * cache) * 4);
+    }
+
     void piecesAreTheTextAgain()
     {
         const auto encoder = recipes::loadEncoder(tinyFolder());
