@@ -87,24 +87,32 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
         addProblem(f, false, "There are no checking rows, so nothing tells when to stop. Split the rows again.");
 }
 
-/// Tokens of the largest micro-batch of a run.
-std::int64_t largestMicroBatch(const std::vector<train::EncodedRow>& rows, const train::TrainerSettings& trainer,
-                               std::uint64_t seed, std::int64_t steps)
+struct MicroBatch
+{
+    std::int64_t tokens = 0, taught = 0;
+};
+
+/// Most tokens and most taught ones of the micro-batches of a run; 0: too many to look through.
+MicroBatch largestMicroBatch(const std::vector<train::EncodedRow>& rows, const train::TrainerSettings& trainer,
+                             std::uint64_t seed, std::int64_t steps)
 {
     constexpr std::int64_t kWork = 50'000'000; // rows shuffled, all steps together
     if (rows.empty() || static_cast<std::int64_t>(rows.size()) * steps > kWork)
-        return 0;
-    std::vector<std::int64_t> lengths;
-    for (const auto& row : rows)
+        return {};
+    std::vector<std::int64_t> lengths, taught;
+    for (const auto& row : rows) {
         lengths.push_back(static_cast<std::int64_t>(row.ids.size()));
+        taught.push_back(std::accumulate(row.trained.begin(), row.trained.end(), std::int64_t{0}));
+    }
     const train::BatchPlan plan(lengths, trainer.batchSize, trainer.microBatchTokens, seed);
-    std::int64_t largest = 0;
+    MicroBatch largest;
     for (std::int64_t step = 0; step < steps; ++step) {
         for (const auto& bin : plan.window(step)) {
-            std::int64_t tokens = 0;
+            MicroBatch own;
             for (const auto row : bin)
-                tokens += lengths[row];
-            largest = std::max(largest, tokens);
+                own.tokens += lengths[row], own.taught += taught[row];
+            largest.tokens = std::max(largest.tokens, own.tokens);
+            largest.taught = std::max(largest.taught, own.taught);
         }
     }
     return largest;
@@ -180,9 +188,9 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     f.secondsMeasured = speed.measured;
 
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
-    f.memoryBytes = trainingBytes(*config, stored, settings,
-                                  largestMicroBatch(splits->train, trainer, plan.seed, f.steps),
-                                  f.recomputedLayers, answeredTokens(*encoder, *splits, settings));
+    const auto largest = largestMicroBatch(splits->train, trainer, plan.seed, f.steps);
+    f.memoryBytes = trainingBytes(*config, stored, settings, largest.tokens, f.recomputedLayers,
+                                  answeredTokens(*encoder, *splits, settings), largest.taught);
     f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);

@@ -76,10 +76,14 @@ std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings
 }
 
 /// Of a step alone: gradients, a piece of logits, and the gradients of a table that trains.
-std::uint64_t stepBytes(const model::ModelConfig& c, const ParamValues& settings)
+std::uint64_t stepBytes(const model::ModelConfig& c, const ParamValues& settings,
+                        std::int64_t taught)
 {
     const bool whole = settings.text("method") == "full";
-    const auto head = c.vocab * (whole ? 256 + c.hidden : 128);
+    std::int64_t rows = whole ? 256 : 128; // of logits at once
+    if (taught > 0)
+        rows = std::min(rows, taught);
+    const auto head = c.vocab * (whole ? rows + c.hidden : rows);
     return static_cast<std::uint64_t>(trainableParameters(c, settings) + head) * 4;
 }
 
@@ -141,7 +145,8 @@ std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKi
 
 std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
                             const ParamValues& settings, std::int64_t tokens,
-                            std::int64_t recomputed, std::int64_t answered)
+                            std::int64_t recomputed, std::int64_t answered,
+                            std::int64_t taught)
 {
     auto held = weightKind(settings);
     if (held == tensor::WeightKind::Stored16)
@@ -152,7 +157,7 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
                            : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
     return model::weightBytes(config, held) + addOn + momentBytes(config, settings) +
            passBytes(config, settings, tokens, recomputed, answered) +
-           std::max(stepBytes(config, settings), cacheBytes(config, answered)) + kBeside;
+           std::max(stepBytes(config, settings, taught), cacheBytes(config, answered)) + kBeside;
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config, tensor::WeightKind stored)

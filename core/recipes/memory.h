@@ -24,10 +24,11 @@ std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKi
 /// optimizer keeps, and the activations of one micro-batch in float32. `stored`: see
 /// ModelFiles::storedKind(). `tokens`: of the largest micro-batch; 0: as many as the settings
 /// allow. `recomputed`: see recomputedLayers(). `answered`: tokens of the fixed questions and their
-/// answers, which a check writes together.
+/// answers, which a check writes together. `taught`: most taught tokens of a micro-batch; 0: unknown.
 std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
                             const ParamValues& settings, std::int64_t tokens = 0,
-                            std::int64_t recomputed = 0, std::int64_t answered = 0);
+                            std::int64_t recomputed = 0, std::int64_t answered = 0,
+                            std::int64_t taught = 0);
 
 /// Bytes that answering takes (estimated): weights as they are stored, and the keys and values of
 /// one full context of at most 4,096 tokens in float32.
