@@ -175,7 +175,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     const double trainFlops = passes * static_cast<double>(f.tokensPerPass) * flopsPerToken(*config, settings.text("method"));
     const auto stored = files->storedKind();
     f.memoryAvailable = deviceReport().memoryAvailable;
-    f.recomputedLayers = recomputedLayers(*config, stored, settings, 0, f.memoryAvailable);
+    f.recomputedLayers = recomputedLayers(*config, stored, settings, f.memoryAvailable);
     const double againFlops = passes * static_cast<double>(f.tokensPerPass) * 1.5 *
                               static_cast<double>(config->parameters()) *
                               static_cast<double>(f.recomputedLayers) /
@@ -189,8 +189,10 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
 
     const auto moving = static_cast<std::uint64_t>(f.trainableParameters);
     const auto largest = largestMicroBatch(splits->train, trainer, plan.seed, f.steps);
-    f.memoryBytes = trainingBytes(*config, stored, settings, largest.tokens, f.recomputedLayers,
-                                  answeredTokens(*encoder, *splits, settings), largest.taught);
+    f.memoryBytes =
+        trainingBytes(*config, stored, settings,
+                      {largest.tokens, largest.taught, answeredTokens(*encoder, *splits, settings),
+                       f.recomputedLayers});
     f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);

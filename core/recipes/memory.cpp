@@ -63,15 +63,14 @@ std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens)
 
 /// Bytes of one micro-batch in float32, and of what a check reads at once.
 std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
-                        std::int64_t tokens, std::int64_t recomputed, std::int64_t answered)
+                        const PieceSizes& sizes)
 {
     const auto allowed = settings.integer("training.microBatchTokens");
-    if (tokens == 0)
-        tokens = allowed;
-    const auto floats =
-        model::fused::knows(c)
-            ? fusedFloats(c, settings, tokens, recomputed, std::max(allowed, answered))
-            : readableFloats(c, tokens);
+    const auto tokens = sizes.tokens > 0 ? sizes.tokens : allowed;
+    const auto most = std::max(allowed, sizes.answered);
+    const auto floats = model::fused::knows(c)
+                            ? fusedFloats(c, settings, tokens, sizes.recomputed, most)
+                            : readableFloats(c, tokens);
     return static_cast<std::uint64_t>(floats) * 4;
 }
 
@@ -129,8 +128,7 @@ std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& s
 }
 
 std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKind stored,
-                              const ParamValues& settings, std::int64_t tokens,
-                              std::uint64_t available)
+                              const ParamValues& settings, std::uint64_t available)
 {
     const auto how = settings.text("training.recompute");
     const auto most =
@@ -138,15 +136,14 @@ std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKi
     if (how != "auto" || available == 0)
         return how == "all" ? most : 0;
     std::int64_t layers = 0;
-    while (layers < most && trainingBytes(config, stored, settings, tokens, layers) > available)
+    while (layers < most &&
+           trainingBytes(config, stored, settings, {.recomputed = layers}) > available)
         ++layers;
     return layers;
 }
 
 std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
-                            const ParamValues& settings, std::int64_t tokens,
-                            std::int64_t recomputed, std::int64_t answered,
-                            std::int64_t taught)
+                            const ParamValues& settings, const PieceSizes& sizes)
 {
     auto held = weightKind(settings);
     if (held == tensor::WeightKind::Stored16)
@@ -156,8 +153,9 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
                            ? 0
                            : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
     return model::weightBytes(config, held) + addOn + momentBytes(config, settings) +
-           passBytes(config, settings, tokens, recomputed, answered) +
-           std::max(stepBytes(config, settings, taught), cacheBytes(config, answered)) + kBeside;
+           passBytes(config, settings, sizes) +
+           std::max(stepBytes(config, settings, sizes.taught), cacheBytes(config, sizes.answered)) +
+           kBeside;
 }
 
 std::uint64_t answeringBytes(const model::ModelConfig& config, tensor::WeightKind stored)

@@ -52,8 +52,8 @@ Result<ModelFacts> modelFacts(const store::ModelRecord& record)
     facts.answering = {answeringBytes(facts.config, stored), available};
     const auto training = [&](const char* method) {
         const auto settings = defaultsWith(method);
-        const auto again = recomputedLayers(facts.config, stored, settings, 0, available);
-        return Fit{trainingBytes(facts.config, stored, settings, 0, again), available};
+        const auto again = recomputedLayers(facts.config, stored, settings, available);
+        return Fit{trainingBytes(facts.config, stored, settings, {.recomputed = again}), available};
     };
     facts.addOn = training("lora");
     facts.whole = training("full");

@@ -102,7 +102,7 @@ private:
             return objective.error();
         auto settings = train::TrainerSettings::from(values, m_run.seed);
         settings.recomputedLayers =
-            recomputedLayers(m_model->config, m_model->stored, values, 0, available);
+            recomputedLayers(m_model->config, m_model->stored, values, available);
         expect(settings, splits->train, values);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
                                 std::move(splits->validation), settings,

@@ -56,7 +56,8 @@ private Q_SLOTS:
         const auto needed = [&](const char* weights) {
             ParamValues settings(recipes::trainingSettings());
             settings.set("model.weights", weights).value();
-            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 64);
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
+                                          {.tokens = 64});
         };
         const auto whole = static_cast<std::uint64_t>(config.parameters()) * 4;
         const auto saved = needed("float32") - needed("int8");
@@ -70,10 +71,11 @@ private Q_SLOTS:
         config.layers = 12;
         ParamValues settings(recipes::trainingSettings());
         const auto needed = [&](std::int64_t layers) {
-            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 0, layers);
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
+                                          {.recomputed = layers});
         };
         const auto chosen = [&](std::uint64_t available) {
-            return recipes::recomputedLayers(config, tensor::WeightKind::Float32, settings, 0,
+            return recipes::recomputedLayers(config, tensor::WeightKind::Float32, settings,
                                              available);
         };
         QVERIFY(needed(5) < needed(4) && needed(11) < needed(5));
@@ -93,11 +95,12 @@ private Q_SLOTS:
         const auto config = model::readModelConfig(tinyFolder()).value();
         const ParamValues settings(recipes::trainingSettings());
         const auto needed = [&](std::int64_t answered) {
-            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 64, 0,
-                                          answered);
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
+                                          {.tokens = 64, .answered = answered});
         };
         QCOMPARE(needed(10), needed(0)); // they lie where the logits of a step lay
-        QVERIFY(recipes::trainingBytes(config, tensor::WeightKind::Float32, settings, 64, 0, 0, 1) <
+        QVERIFY(recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
+                                       {.tokens = 64, .taught = 1}) <
                 needed(0)); // few taught tokens have few logits
         const auto more = needed(2'000'000) - needed(1'000'000);
         const auto cache = config.layers * 2 * config.kvHeads * config.headDim;
