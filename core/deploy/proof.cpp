@@ -14,9 +14,11 @@ namespace {
 /// Half-precision scales of blocks hold no smaller steps than this, root mean square.
 constexpr double kSmallest = 4e-6;
 
+/// By name; the head always, since one that is tied here may be written out there.
 std::map<std::string, Tensor> weightsOf(model::LanguageModel& decoder)
 {
-    std::map<std::string, Tensor> weights;
+    std::map<std::string, Tensor> weights{
+        {decoder.config.names.head + ".weight", decoder.headWeight.detach()}};
     for (const auto& [name, value] : decoder.parameters())
         weights.emplace(name, value->detach());
     return weights;
@@ -83,6 +85,28 @@ Proof compareAnswers(const Answers& before, const Answers& after)
     return proof;
 }
 
+void moveScoreScale(model::LanguageModel& decoder, const model::ModelConfig& written)
+{
+    const at::NoGradGuard noGrad;
+    auto& config = decoder.config;
+    std::map<std::string, double> factors;
+    for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+        const double factor = config.scaleOfLayer(layer) / written.scaleOfLayer(layer);
+        const bool normed = config.headNorm != model::HeadNorm::None;
+        if (std::abs(factor - 1) > 1e-6)
+            factors[config.names.inLayer(layer, normed ? config.names.qNorm : config.names.q) +
+                    ".weight"] = factor;
+    }
+    for (const auto& [name, value] : decoder.parameters()) {
+        const auto found = factors.find(name);
+        if (found == factors.end())
+            continue;
+        const double one = value->dim() == 1 && config.norm == model::NormKind::RmsPlusOne ? 1 : 0;
+        *value = (*value + one) * found->second - one;
+    }
+    config.attentionScale = written.attentionScale;
+}
+
 Result<std::int64_t> checkRounded(model::LanguageModel& decoder, model::LanguageModel& written,
                                   double limit)
 {
@@ -103,7 +127,7 @@ Result<std::int64_t> checkRounded(model::LanguageModel& decoder, model::Language
         if (!inMemory.contains(name))
             return differs(name);
     }
-    return static_cast<std::int64_t>(inMemory.size());
+    return static_cast<std::int64_t>(decoder.parameters().size());
 }
 
 Proof proveModel(model::LanguageModel& decoder, model::LanguageModel& written,
@@ -113,7 +137,7 @@ Proof proveModel(model::LanguageModel& decoder, model::LanguageModel& written,
     const auto weights = weightsOf(written);
     for (const auto& [name, value] : decoder.parameters())
         *value = weights.at(name);
-    decoder.tie();
+    decoder.headWeight = written.headWeight;
     if (isGelu(decoder) && isGelu(written))
         decoder.config.activation = written.config.activation;
     const auto after = answersOf(written, texts);

@@ -37,6 +37,10 @@ Answers answersOf(model::LanguageModel& decoder, const Texts& texts);
 /// For what is written without rounding: passes within the two limits.
 Proof compareAnswers(const Answers& before, const Answers& after);
 
+/// Some GGUF files know no scale of the attention scores: their queries, or the norms behind these,
+/// hold it. Writes the model in memory in the same way; it answers as before.
+void moveScoreScale(model::LanguageModel& decoder, const model::ModelConfig& written);
+
 /// Compares every weight of a model that was read back with the one in memory. Rounding to few bits
 /// may change a weight by `limit` of its root mean square. Gives the number of weights.
 /// Errors: Internal naming the first that differs by more, is missing or has another shape.

@@ -125,6 +125,7 @@ Result<ReadBack> readBack(ExportSource& source)
     const auto kind = model::ggufKindFrom(source.plan.type);
     if (!kind)
         return kind.error();
+    deploy::moveScoreScale(*source.model.decoder, (*decoder)->config);
     const auto compared = deploy::checkRounded(*source.model.decoder, **decoder,
                                                roundingOf(model::infoOf(*kind).type));
     if (!compared)

@@ -181,11 +181,15 @@ private:
         if (m_run)
             addRows(model, texts);
         const auto& config = model.decoder->config;
-        // Beyond its context a model has no learned positions, or other angles than files state.
-        const auto longest =
-            config.maxPositions > 0
-                ? std::min(kProofLength, static_cast<std::size_t>(config.maxPositions))
-                : kProofLength;
+        // Beyond its context and its windows a model is another than some files can state.
+        auto longest = kProofLength;
+        const auto within = [&longest](std::int64_t limit) {
+            if (limit > 0)
+                longest = std::min(longest, static_cast<std::size_t>(limit));
+        };
+        within(config.maxPositions);
+        for (const auto& layer : config.layer)
+            within(layer.window);
         for (auto& each : texts)
             each.resize(std::min(each.size(), longest));
         return texts;

@@ -65,6 +65,45 @@ private Q_SLOTS:
         QCOMPARE(std::distance(fs::directory_iterator(at("")), {}), 1); // nothing else stays
     }
 
+    /// A tied head that files hold apart, scales of the scores that they put into the queries or the
+    /// norms behind these, windows, and the two forms of GELU.
+    void otherFamiliesPassTheirProof_data()
+    {
+        QTest::addColumn<QString>("family");
+        QTest::addColumn<QString>("config"); // over that of the committed checkpoint
+        QTest::newRow("gemma2") << "gemma2" << R"({"hidden_activation":"gelu"})";
+        QTest::newRow("gemma3") << "gemma3_text" << R"({"query_pre_attn_scalar":77})";
+        QTest::newRow("gpt_neox") << "gpt_neox" << R"({"tie_word_embeddings":true})";
+        QTest::newRow("granite") << "granite" << "{}";
+    }
+    void otherFamiliesPassTheirProof()
+    {
+        QFETCH(QString, family);
+        QFETCH(QString, config);
+        const auto folder = at("model");
+        fs::copy(fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families" / family.toStdString(),
+                 folder);
+        std::ofstream(folder / "tokenizer.json")
+            << R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},
+                   "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}})";
+        Json changed = readJsonFile(folder / "config.json").value();
+        changed.merge_patch(Json::parse(config.toStdString()));
+        std::ofstream(folder / "config.json") << changed.dump();
+        m_model.folder = folder;
+        m_model.decoder =
+            model::loadLanguageModel(model::ModelFiles::open(folder).value(), c10::kCPU, at::kFloat)
+                .value();
+        const auto row = ggufForm();
+        auto source = sourceOf(row, "F16");
+        row.write(source).value();
+        auto back = row.readBack(source);
+        QVERIFY2(back, back ? "" : back.error().sentence().c_str());
+        const deploy::Texts texts = {{5, 17, 20, 8}, {7, 7}};
+        const auto before = deploy::answersOf(*m_model.decoder, texts);
+        const auto proof = deploy::proveModel(*m_model.decoder, *back->decoder, before, texts);
+        QVERIFY2(proof.passed, deploy::toJson(proof).dump().c_str());
+    }
+
     void aChangedByteIsFound_data()
     {
         QTest::addColumn<double>("place");
