@@ -239,7 +239,6 @@ def compare_with_llama(file, folder, ids, theirs, limit, corpus, found, name):
 def compare_gguf(cli, folder, work, corpus, found, name):
     """Gives whether a file can express the model."""
     ids = ids_of(random.Random(name + " asked"), 16, 48)
-    theirs = torch.log_softmax(answers("families", folder, ids).double(), -1)
     target = work / "out" / f"{name}-gguf"
     code, out, said = run(*cli, "--json", "export", name, "--as", "gguf", "--type", "F32", "--to", target)
     if code != 0:
@@ -254,7 +253,8 @@ def compare_gguf(cli, folder, work, corpus, found, name):
     limit = 1e-2 if "gelu" in (folder / "config.json").read_text() else 1e-4
     file = target / f"{target.name}.gguf"
     for length in re.findall(r"texts above (\d+) tokens", out):  # beyond it files say another model, with a note
-        ids, theirs = ids[:int(length)], theirs[:int(length)]
+        ids = ids[:int(length)]
+    theirs = torch.log_softmax(answers("families", folder, ids).double(), -1)
     if Llama:
         compare_with_llama(file, folder, ids, theirs, limit, corpus, found, name)
     code, out, said = run(*cli, "model", "import", file, "--as", f"{name}-back")

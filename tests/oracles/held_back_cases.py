@@ -172,7 +172,7 @@ def for_files(r, family, settings):
         if key in settings and family != "gpt_neox":
             settings[key] = settings[key] and r.random() < 0.3
     if family == "smollm3":
-        settings["no_rope_layers"] = [(i + 1) % 4 != 0 for i in range(settings["num_hidden_layers"])]
+        settings["no_rope_layers"] = [int((i + 1) % 4 != 0) for i in range(settings["num_hidden_layers"])]
     if family == "gpt_neox":
         settings["attention_bias"] = True
     return settings
