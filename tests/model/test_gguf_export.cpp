@@ -213,6 +213,8 @@ void TestGgufExport::refuses_data()
                                         << "the activation 'relu'";
     QTest::newRow("frequencies of their own") << "olmo2"
                                               << "the rotary scaling 'llama3'";
+    QTest::newRow("windows elsewhere") << "gemma2"
+                                       << "every second layer of gemma2";
     QTest::newRow("unknown cut of text") << "llama"
                                          << "this way of cutting text";
     QTest::newRow("unknown normalizer") << "qwen2"
@@ -242,6 +244,11 @@ void TestGgufExport::refuses()
         const auto found = ggufFamilyFor(parsed, notes);
         QVERIFY(!found && QString::fromStdString(found.error().what).contains(words));
         return;
+    }
+    if (family == "gemma2") {
+        Json config = readJsonFile(source / "config.json").value();
+        config["layer_types"] = {"full_attention", "sliding_attention"};
+        writeText(source / "config.json", config.dump());
     }
     if (family == "llama")
         tokenizer["pre_tokenizer"] = {

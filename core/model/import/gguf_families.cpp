@@ -127,6 +127,19 @@ void noteWhatDiffers(const ModelConfig& config, std::vector<std::string>& notes)
                         "in the fourth digit");
 }
 
+/// Readers take every second layer of gemma2, from the first on, as one with a window, whatever the
+/// file says.
+Result<void> checkWindows(const ModelConfig& config)
+{
+    for (std::size_t i = 0; config.family == "gemma2" && i < config.layer.size(); ++i) {
+        if ((config.layer[i].window > 0) != (i % 2 == 0))
+            return unsupported("programs that run GGUF files give every second layer of gemma2 a "
+                               "sliding window, and this model has others",
+                               "Write the model as a Hugging Face folder instead");
+    }
+    return {};
+}
+
 } // namespace
 
 std::span<const GgufFamily> ggufFamilies() { return kFamilies; }
@@ -154,6 +167,8 @@ Result<const GgufFamily*> ggufFamilyFor(const ModelConfig& config, std::vector<s
     if (auto fine = checkNumbers(config, *family); !fine)
         return fine.error();
     if (auto fine = checkActivation(config, *family); !fine)
+        return fine.error();
+    if (auto fine = checkWindows(config); !fine)
         return fine.error();
     noteWhatDiffers(config, notes);
     const bool slides = std::ranges::any_of(config.layer, [&](const LayerConfig& layer) {
