@@ -69,7 +69,9 @@ void overParts(const QuantisedMatrix& matrix,
     constexpr std::int64_t kPartValues = 1 << 20;
     const auto some =
         std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
-    const Tensor values = at::empty({some, matrix.columns()}, at::kFloat);
+    // One piece of memory for all calls: freed and taken again beside larger ones it would leave holes.
+    thread_local AlignedBuffer room;
+    const Tensor values = at::from_blob(room.reserve(some * matrix.columns()), {some, matrix.columns()});
     for (std::int64_t first = 0; first < matrix.rows(); first += some) {
         const auto count = std::min(some, matrix.rows() - first);
         decodeInto(matrix, first, count, values.data_ptr<float>());
