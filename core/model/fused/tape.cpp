@@ -149,7 +149,11 @@ void Tape::layOut(const Request& request, bool keep)
             pieces.input =
                 number > 0 ? m_buffers[number].reserve(tokens * request.shape.hidden) : nullptr;
         } else {
-            pieces.place(m_buffers[keep ? number : 0].reserve(keep ? pieces.total() : largest));
+            // A pass that keeps nothing takes what there is.
+            auto& own = keep                         ? m_buffers[number]
+                        : m_recomputed[0].size() > 0 ? m_recomputed[0]
+                                                     : m_buffers[0];
+            pieces.place(own.reserve(keep ? pieces.total() : largest));
         }
         m_inputs[number] = pieces.input;
         m_kept[number].x = number > 0 ? pieces.input : request.input;
