@@ -175,28 +175,6 @@ void Stack::backFromMlp(const Request& request, std::size_t number, Kept& kept, 
     }
 }
 
-/// Fills the buffers of a layer that kept nothing but its input.
-void Stack::makeAgain(const Request& request, std::size_t number, Kept& kept)
-{
-    const auto& layer = request.layers[number];
-    TaskList tasks;
-    packForward(layer, Q, V, tasks);
-    runTasks(tasks);
-    overRows(request.tokens(),
-             [&](Index first, Index rows) { intoAttention(request, number, kept, first, rows); });
-    tasks.clear();
-    attentionTasks(request, number, kept, tasks);
-    packForward(layer, O, Up, tasks);
-    if (request.addsPlainly(layer, AfterMlp))
-        m_work[Down].packThin(layer[Down], tasks);
-    else
-        packForward(layer, Down, Down, tasks);
-    runTasks(tasks);
-    overRows(kept.rows, [&](Index first, Index rows) {
-        outOfAttention(request, number, kept, nullptr, first, rows);
-    });
-}
-
 /// From the gradient of what a layer gives (m_dOut, or of the wanted rows) back to that of what the
 /// attention gave.
 void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kept, Index first,

@@ -236,6 +236,28 @@ void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kep
         join(request, number, Down, AfterMlp, product, middle, y, kept, first, rows);
 }
 
+/// Fills the buffers of a layer that kept nothing but its input.
+void Stack::makeAgain(const Request& request, std::size_t number, Kept& kept)
+{
+    const auto& layer = request.layers[number];
+    TaskList tasks;
+    packForward(layer, Q, V, tasks);
+    runTasks(tasks);
+    overRows(request.tokens(),
+             [&](Index first, Index rows) { intoAttention(request, number, kept, first, rows); });
+    tasks.clear();
+    attentionTasks(request, number, kept, tasks);
+    packForward(layer, O, Up, tasks);
+    if (request.addsPlainly(layer, AfterMlp))
+        m_work[Down].packThin(layer[Down], tasks);
+    else
+        packForward(layer, Down, Down, tasks);
+    runTasks(tasks);
+    overRows(kept.rows, [&](Index first, Index rows) {
+        outOfAttention(request, number, kept, nullptr, first, rows);
+    });
+}
+
 namespace {
 
 /// Rows of x [tokens, dim] -> [rows, dim].
