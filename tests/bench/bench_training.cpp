@@ -1,6 +1,7 @@
 // The training loop of the program over rows from a file, step by step in the file's order; prints
 // one line of JSON. fettle_bench.py runs it in turn with the peers, which read the same file.
 
+#include "adapter_start.h"
 #include "base/json.h"
 #include "methods/method.h"
 #include "model/load.h"
@@ -74,27 +75,6 @@ std::vector<train::EncodedRow> laidOut(const Steps& steps, const train::TrainerS
         }
     }
     return out;
-}
-
-/// The first A of every low-rank pair, the same numbers as in peers/common.py.
-void setAdapterStart(const methods::Attached& attached)
-{
-    const at::NoGradGuard noGrad;
-    for (const auto& each : attached.trainable()) {
-        if (!each.name.ends_with("lora_A.weight"))
-            continue;
-        at::Tensor start = at::empty_like(each.value);
-        const double bound = 1 / std::sqrt(static_cast<double>(start.size(1)));
-        float* values = start.data_ptr<float>();
-        for (std::int64_t i = 0; i < start.numel(); ++i) {
-            auto x = static_cast<std::uint32_t>(i);
-            x = (x ^ x >> 16) * 0x7FEB352DU;
-            x = (x ^ x >> 15) * 0x846CA68BU;
-            x ^= x >> 16;
-            values[i] = static_cast<float>((x / 4294967296.0 * 2 - 1) * bound);
-        }
-        each.value.copy_(start);
-    }
 }
 
 ParamValues valuesFor(const Options& options)
@@ -193,7 +173,7 @@ int main(int argc, char** argv)
                         .value()
                         ->attach(*decoder, values, Rng(1, "adapter init"))
                         .value();
-    setAdapterStart(*attached);
+    bench::setAdapterStart(*attached);
     const auto objective = objectives::makeObjective("sft").value();
     const auto steps = readSteps(options);
     auto settings = settingsFor(values, options, steps);

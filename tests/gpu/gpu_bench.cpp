@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/clock.h"
+#include "bench/adapter_start.h"
 #include "gpu/gpu_runs.h"
 #include "tensor/device.h"
 #include "tensor/files/safetensors.h"
@@ -90,28 +91,6 @@ std::unique_ptr<model::Decoder> randomDecoder(const Shape& shape, at::ScalarType
     return model::loadDecoder(files, kCard, precision).value();
 }
 
-/// The first A of every low-rank pair, the same numbers as in peers/common.py.
-void setAdapterStart(const methods::Attached& attached)
-{
-    const at::NoGradGuard noGrad;
-    for (const auto& each : attached.trainable()) {
-        if (!each.name.ends_with("lora_A.weight"))
-            continue;
-        at::Tensor start = at::empty(each.value.sizes(), at::kFloat);
-        const double bound = 1 / std::sqrt(static_cast<double>(start.size(1)));
-        float* values = start.data_ptr<float>();
-        for (std::int64_t i = 0; i < start.numel(); ++i) {
-            auto x = static_cast<std::uint32_t>(i);
-            x = (x ^ x >> 16) * 0x7FEB352DU;
-            x = (x ^ x >> 15) * 0x846CA68BU;
-            x ^= x >> 16;
-            values[i] = static_cast<float>((x / 4294967296.0 * 2 - 1) * bound);
-        }
-        at::Tensor value = each.value;
-        value.copy_(start);
-    }
-}
-
 /// The rows of every step in the form of make_ids.py.
 void writeSteps(const fs::path& file, const Setup& setup)
 {
@@ -161,7 +140,7 @@ Json measured(const Row& row, const fs::path& folder)
     setup.batchSize = std::max<std::int64_t>(1, std::llround(0.9 * static_cast<double>(row.tokens) / mean));
     setup.rows = randomRows(setup.batchSize * setup.steps, row.shape.vocab, row.median, row.sigma, row.longest);
     setup.learningRate = std::string(row.method) == "lora" ? 1e-4 : 1e-5, setup.weightDecay = 0;
-    setup.prepare = setAdapterStart;
+    setup.prepare = bench::setAdapterStart;
     if (!row.readable)
         writeSteps(folder / fmt::format("{}.json", row.id), setup);
     const auto curve = carryOut(*model, setup);
