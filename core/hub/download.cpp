@@ -45,8 +45,7 @@ Error refusal(const HttpAnswer& answer, const HubAccess& access, const HubName& 
         return {ErrorCode::InvalidInput,
                 "there is no such model, or the hub shows it to known people alone", where,
                 "Check the name; for a private model make a token on the hub and keep it here "
-                "(Settings > "
-                "Privacy, or HF_TOKEN)"};
+                "(Settings > Privacy, or HF_TOKEN)"};
     if (code == "RevisionNotFound")
         return {ErrorCode::NotFound, fmt::format("the model has no revision \"{}\"", name.revision),
                 where, "Name a branch, a tag or a commit that its page shows"};
