@@ -119,8 +119,8 @@ void addTraining(ParamList& list)
                            "pieces"));
     list.push_back(choice("training.recompute", "Work in progress", "gradient checkpointing",
                           "Whether what a layer works out waits in memory until it is needed "
-                          "again, or is worked out twice: "
-                          "the same result with less memory, a fifth to a quarter slower.",
+                          "again, or is worked out twice: the same result with less "
+                          "memory, up to a quarter slower.",
                           "Twice only where memory would be short.", {"auto", "none", "all"},
                           {"keep what fits", "keep all", "work out twice"}));
     list.push_back(choice("training.schedule", "Course of change", "learning-rate schedule",
