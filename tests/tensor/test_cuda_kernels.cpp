@@ -1,3 +1,4 @@
+#include "random_floats.h"
 #include "base/rng.h"
 #include "host_launch.h"
 #include "tensor/kernels/cpu_kernels.h"
@@ -9,22 +10,13 @@
 
 using namespace fettle;
 using namespace fettle::tensor;
+using fettle::tests::randoms;
 using fettle::tests::hostTable;
 
 namespace {
 
 using Floats = std::vector<float>;
 using cuda::Number;
-
-Floats randoms(std::size_t count, unsigned seed, double size = 1)
-{
-    std::mt19937 source(seed);
-    std::normal_distribution<double> normal(0, size);
-    Floats values(count);
-    for (auto& value : values)
-        value = static_cast<float>(normal(source));
-    return values;
-}
 
 /// Values as one of the number types, at a place that 16-byte accesses fit or do not fit.
 class Array

@@ -1,3 +1,4 @@
+#include "random_floats.h"
 #include "tensor/kernels/cpu_kernels.h"
 
 #include <QTest>
@@ -8,20 +9,11 @@
 #include <vector>
 
 using namespace fettle::tensor;
+using fettle::tests::randoms;
 
 namespace {
 
 using Floats = std::vector<float>;
-
-Floats randoms(std::size_t count, unsigned seed, double size = 1)
-{
-    std::mt19937 source(seed);
-    std::normal_distribution<double> normal(0, size);
-    Floats values(count);
-    for (auto& value : values)
-        value = static_cast<float>(normal(source));
-    return values;
-}
 
 double activationOf(Activation kind, double x)
 {
