@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <pcre2.h>
+#include <time.h>
 
 namespace fettle::text {
 
@@ -181,8 +182,18 @@ struct Scratch
     pcre2_jit_stack* stack;
 };
 
+/// Of this thread, whatever else the machine does.
+double processorSeconds()
+{
+    timespec used{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
+
 /// The steps that one text may take. PCRE2 tells no count, so a match is tried with few steps first
 /// and with eight times as many when they were not enough: what a try was allowed is what it costs.
+/// It does not count letters that one repetition goes over; where each match goes over all that
+/// follow, time tells: hundreds of times what the patterns of published tokenizers need.
 class StepBudget
 {
 public:
@@ -194,6 +205,8 @@ public:
     /// As pcre2_match(); PCRE2_ERROR_MATCHLIMIT when nothing is left.
     int match(const pcre2_code* code, std::string_view text, std::size_t at, Scratch& scratch)
     {
+        if (++m_matches % 64 == 0 && tooSlow(at))
+            return PCRE2_ERROR_MATCHLIMIT;
         const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
         std::uint32_t options = PCRE2_NO_UTF_CHECK;
         for (std::uint32_t limit = 100; limit <= std::min(m_left, kMostSteps); limit *= 8) {
@@ -215,7 +228,16 @@ public:
 private:
     static constexpr std::uint64_t kMostSteps = 20'000'000; // of one match
 
-    std::uint64_t m_left;
+    bool tooSlow(std::size_t at)
+    {
+        constexpr double kFree = 1, kForByte = 20e-6;
+        if (m_matches == 64)
+            m_begun = processorSeconds();
+        return processorSeconds() - m_begun > kFree + kForByte * static_cast<double>(at);
+    }
+
+    std::uint64_t m_left, m_matches = 0;
+    double m_begun = 0;
 };
 
 std::size_t afterCodePoint(std::string_view text, std::size_t at)

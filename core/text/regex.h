@@ -25,8 +25,8 @@ public:
     Regex& operator=(const Regex&) = delete;
 
     /// All matches from left to right; `text` must be well-formed UTF-8. Backtracking is bounded by
-    /// the length of the text; a pattern that needs more matches nothing from there on, and the
-    /// answer is false. Going over a run of letters again at each of its places is not counted.
+    /// the length of the text, and processor time to a second and 20 microseconds for each byte that is
+    /// passed; a pattern that needs more matches nothing from there on, and the answer is false.
     bool findAll(std::string_view text, std::vector<Range>& matches) const;
 
     /// A lower bound for the bytes of a match; 0: it may be empty.

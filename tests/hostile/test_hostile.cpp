@@ -201,7 +201,7 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("pattern");
         for (const char* pattern : {"(a+)+$", "(a|aa)+$", "(a*)*b", "([a-z]+)*=", "(a?){25}a{25}c",
-                                    "a(?=(a+)+b)", "(.*)*x"})
+                                    "a(?=(a+)+b)", "(.*)*x", "a*c|a", "[ab]*c|a", "a(?=a*c)|a"})
             QTest::newRow(pattern) << pattern;
     }
     void backtrackingIsBounded()
