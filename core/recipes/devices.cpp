@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "base/threads.h"
 
 #include <ATen/Version.h>
 #include <cstdio>
@@ -71,11 +70,11 @@ void prepareWorkerThread()
     tensor::loadCuda();
     const int cores = tensor::availableCores();
     int threads = cores >= 4 ? cores - 1 : cores;
-    if (!roomForThreads(2 * (threads - 1))) { // LibTorch's and those of OpenMP
+    if (!tensor::useComputeThreads(threads)) {
         logWarning("recipes", "there is no room for {} threads; one computes", threads);
         threads = 1;
+        tensor::useComputeThreads(threads);
     }
-    tensor::useComputeThreads(threads);
     tensor::parallelTasks(threads, [](std::int64_t) {}); // starts those of OpenMP while there is room
 }
 

@@ -1,6 +1,7 @@
 #include "tensor/device.h"
 
 #include "base/text.h"
+#include "base/threads.h"
 #include "tensor/cuda/load_kernels.h"
 #include "tensor/torch_pch.h"
 
@@ -83,7 +84,13 @@ Result<c10::Device> chooseDevice(const std::string& wish)
     return c10::Device(c10::kCPU);
 }
 
-void useComputeThreads(int threads) { at::set_num_threads(threads); }
+bool useComputeThreads(int threads)
+{
+    if (threads > 1 && !roomForThreads(2 * (threads - 1))) // LibTorch's and those of OpenMP
+        return false;
+    at::set_num_threads(threads);
+    return true;
+}
 
 int availableCores()
 {

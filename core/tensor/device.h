@@ -21,8 +21,9 @@ const CudaState& loadCuda();
 /// "auto", "cpu" or "cuda" -> device. Errors: Unsupported with what is missing.
 Result<c10::Device> chooseDevice(const std::string& wish);
 
-/// Sets the number of compute threads of this thread; call first on main and on each worker.
-void useComputeThreads(int threads);
+/// Sets the number of compute threads of this thread; call first on main and on each worker. False,
+/// and nothing changes, where so many cannot be started (see roomForThreads()).
+bool useComputeThreads(int threads);
 /// Physical cores that this process may use.
 int availableCores();
 

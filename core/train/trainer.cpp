@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "base/threads.h"
+#include "tensor/device.h"
 #include "tensor/torch_pch.h"
 
 #include <algorithm>
@@ -96,7 +96,11 @@ Trainer::Trainer(Parts parts, jobs::JobContext& context)
                   static_cast<std::int64_t>(std::ceil(settings.warmup * static_cast<double>(m_totalSteps))), m_totalSteps};
 }
 
-Trainer::~Trainer() { at::set_num_threads(m_threadsBefore); }
+Trainer::~Trainer()
+{
+    if (at::get_num_threads() != m_threadsBefore)
+        tensor::useComputeThreads(m_threadsBefore);
+}
 
 Result<void> Trainer::resume(const std::filesystem::path& checkpoint, std::optional<double> rateScale)
 {
@@ -116,9 +120,8 @@ Result<void> Trainer::resume(const std::filesystem::path& checkpoint, std::optio
         setMicroBatchTokens(m_state.microBatchTokens);
     if (m_state.threads == 0)
         m_state.threads = m_threadsBefore;
-    if (m_state.threads > m_threadsBefore && !roomForThreads(2 * (static_cast<int>(m_state.threads) - 1)))
+    if (m_state.threads != m_threadsBefore && !tensor::useComputeThreads(static_cast<int>(m_state.threads)))
         return noRoom();
-    at::set_num_threads(static_cast<int>(m_state.threads));
     if (auto emitted = emit(jobs::Resumed{m_state.step}); !emitted)
         return emitted;
     // Once more: the program may have ended between the save point and the word of it.

@@ -1,5 +1,6 @@
 // Loads a model folder and makes one pass, as a run does before its first step; prints one line of
 // JSON.
+#include "model/import/weight_bytes.h"
 #include "model/load.h"
 #include "process_facts.h"
 
@@ -31,7 +32,8 @@ int main(int argc, char** argv)
         std::fprintf(stderr, "%s\n", files.error().sentence().c_str());
         return 2;
     }
-    const auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat);
+    // As the program does: what files hold in 16 bits stays so.
+    const auto decoder = model::loadDecoder(*files, c10::kCPU, at::kFloat, tensor::WeightKind::Stored16);
     if (!decoder) {
         std::fprintf(stderr, "%s\n", decoder.error().sentence().c_str());
         return 2;
@@ -47,7 +49,7 @@ int main(int argc, char** argv)
     tokens.add(document);
     const auto logits = (*decoder)->logits((*decoder)->hidden(tokens));
     const double passed = since();
-    const auto weights = static_cast<std::uint64_t>(files->config().parameters()) * 4;
+    const auto weights = model::weightBytes(files->config(), files->storedKind());
     const auto extra = [&](std::uint64_t peak) {
         return static_cast<double>(peak) - static_cast<double>(before) -
                static_cast<double>(weights);

@@ -13,7 +13,7 @@ static_assert(kCodeBlock == kFourBitBlock);
 
 /// Rows of a left side up to which the kernels below read codes at each row; more are served from
 /// rows that were decoded once.
-constexpr std::int64_t kDirectRows = 4;
+constexpr std::int64_t kDirectRows = 8;
 
 /// Values of 16 bits as files hold them: the upper half of a float32 value, and IEEE 754's half
 /// precision.

@@ -204,6 +204,10 @@ void codedRows(const float* x, const typename Kind::Code* codes, const float* sc
     if (m == 1)
         return codedRowsOf<Kind, 1, 4>(x, codes, scales, y, n, k, yStride);
     I r = 0;
+    for (; kLanes == 16 && r + 8 <= m; r += 8)
+        codedRowsOf<Kind, 8, 3>(x + r * k, codes, scales, y + r * yStride, n, k, yStride);
+    for (; r + 4 <= m; r += 4)
+        codedRowsOf<Kind, 4, 3>(x + r * k, codes, scales, y + r * yStride, n, k, yStride);
     for (; r + 2 <= m; r += 2)
         codedRowsOf<Kind, 2, 4>(x + r * k, codes, scales, y + r * yStride, n, k, yStride);
     if (r < m)
