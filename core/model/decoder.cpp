@@ -182,11 +182,21 @@ Tensor Decoder::mixture(const Block& block, const Tensor& x, const PassContext& 
         weights = weights / weights.sum(-1, /*keepdim=*/true);
     weights = weights.to(x.scalar_type());
     Tensor out = at::zeros_like(x);
+    // Which (token, rank) go to each expert, in the order of tokens. How many, the host must know: of a device
+    // that is one read a layer.
+    const auto experts = static_cast<std::int64_t>(block.experts.size());
+    const auto flat = picked.flatten();
+    const auto order = flat.argsort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+    const auto counts =
+        flat.unsqueeze(0).eq(at::arange(experts, flat.options()).unsqueeze(1)).sum(1).cpu();
+    std::int64_t first = 0;
     for (std::size_t e = 0; e < block.experts.size(); ++e) {
-        const auto where = (picked == static_cast<std::int64_t>(e)).nonzero(); // [tokens, 2]
-        if (where.size(0) == 0)
+        const auto tokens = counts.const_data_ptr<std::int64_t>()[e];
+        const auto where = order.narrow(0, first, tokens);
+        first += tokens;
+        if (tokens == 0)
             continue;
-        const auto rows = where.select(1, 0), rank = where.select(1, 1);
+        const auto rows = where.div(config.experts.perToken, "floor"), rank = where.remainder(config.experts.perToken);
         const auto& expert = block.experts[e];
         const auto in = x.index_select(0, rows);
         const auto h =

@@ -31,6 +31,9 @@ struct Loss
 {
     at::Tensor value;                    ///< scalar, already divided by the window's totals
     double sum = 0;                      ///< undivided, nats
+    /// Of a training pass on a device: the sum as a scalar in float64 that nobody has waited for; then `sum`,
+    /// `correct` and the rows' figures stay empty.
+    at::Tensor sumThere;
     double weight = 0;                   ///< what it is a sum over
     std::int64_t correct = 0;            ///< targets that were the likeliest token
     std::vector<double> rowSum;          ///< [documents] sum over the document's targets

@@ -61,14 +61,18 @@ public:
         const auto hidden = model.hidden(batch.tokens, pass);
         const auto picked = rows.empty() ? hidden.narrow(0, 0, 0) : hidden;
         tensor::HeadLossInfo info;
+        info.sumAlone = pass.training;
         Loss loss;
         loss.value = model.loss(picked, labels, 1.0 / window.at("tokens"), info);
         if (!routed.empty()) // of several micro-batches the mean, weighted by what each teaches
             loss.value = loss.value + model::balanceLoss(routed, experts.perToken) *
                                           (experts.balance * static_cast<double>(labels.size()) /
                                            window.at("tokens"));
-        loss.sum = info.total();
         loss.weight = static_cast<double>(labels.size());
+        loss.sumThere = info.sum;
+        if (info.sum.defined())
+            return loss;
+        loss.sum = info.total();
         loss.correct = info.correct;
         loss.rowSum.assign(documents, 0.0);
         loss.rowWeight.assign(documents, 0);

@@ -15,7 +15,7 @@ using torch::autograd::variable_list;
 
 namespace {
 
-/// Losses of rows, chunk after chunk. What a device computes is read once, at the end.
+/// Losses of rows, chunk after chunk. What a device computes is read once, at the end, or not at all.
 class RowLosses
 {
 public:
@@ -50,9 +50,18 @@ public:
     {
         if (!m_nll.defined())
             return;
-        const auto nll = m_nll.to(at::kDouble).cpu();
-        std::copy_n(nll.const_data_ptr<double>(), nll.numel(), m_info.nll.data());
-        m_info.correct = m_best.eq(m_index).sum().item<std::int64_t>();
+        const auto nll = m_nll.to(at::kDouble);
+        const bool elsewhere = !nll.device().is_cpu() || cuda::kernelsFor(m_nll);
+        if (m_info.sumAlone && elsewhere) {
+            m_info.sum = nll.sum();
+            m_info.nll.clear();
+            return;
+        }
+        const auto hits = m_best.eq(m_index).sum().to(at::kDouble);
+        const auto all = at::cat({nll, hits.view({1})}).cpu();
+        const double* values = all.const_data_ptr<double>();
+        std::copy_n(values, nll.numel(), m_info.nll.data());
+        m_info.correct = static_cast<std::int64_t>(values[nll.numel()]);
     }
 
 private:
@@ -158,6 +167,8 @@ struct HeadLossFunction : Function<HeadLossFunction>
         ctx->saved_data["weight"] = weight;
         ctx->saved_data["dWeight"] = dWeight;
         ctx->saved_data["dBias"] = dBias;
+        if (info.sum.defined())
+            return (info.sum * scale).to(rows.scalar_type());
         return at::scalar_tensor(info.total() * scale, rows.options());
     }
     static variable_list backward(AutogradContext* ctx, variable_list grads)

@@ -109,6 +109,11 @@ struct HeadLossInfo
     std::vector<double> nll;        ///< per row, nats
     std::int64_t correct = 0;       ///< rows whose largest logit is the label
     double total() const;
+
+    /// Asked for by whoever wants no more than the sum. On a device it then stays there as `sum`, a scalar
+    /// in float64, nobody waits for it, and the others stay empty.
+    bool sumAlone = false;
+    at::Tensor sum;
 };
 
 /// The output head: logits = softcap(rows weight^T + bias).
@@ -123,7 +128,7 @@ struct Head
 /// Cross-entropy of the output head without a [T, vocab] tensor: rows are taken in chunks, the
 /// gradient is made in the forward pass.
 /// rows [N, hidden] (only those with a label), labels [N] -> scalar:
-/// scale * sum of the negative log-likelihoods. `info` is filled at once.
+/// scale * sum of the negative log-likelihoods. `info` is filled at once, from a device in one read.
 /// Source of the formula: softmax cross-entropy, d nll / d logits = softmax - onehot.
 at::Tensor headLoss(const at::Tensor& rows, const Head& head, std::span<const std::int64_t> labels,
                     double scale, HeadLossInfo& info);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "tensor/device.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -229,7 +230,8 @@ Result<void> Trainer::lowerMicroBatch()
                                           m_state.step + 1, before, m_parts.settings.microBatchTokens)});
 }
 
-/// All micro-batches of one step; nothing when a person asked to stop meanwhile.
+/// All micro-batches of one step; nothing when a person asked to stop meanwhile. A device is waited for once,
+/// when all is queued.
 std::optional<Trainer::StepResult> Trainer::forwardBackward()
 {
     std::vector<objectives::Batch> window;
@@ -240,6 +242,7 @@ std::optional<Trainer::StepResult> Trainer::forwardBackward()
             totals[name] += value;
     }
     StepResult result;
+    at::Tensor lossThere;
     objectives::TrainContext context{m_parts.model, {true, &m_dropout, 0}};
     for (std::size_t i = 0; i < window.size(); ++i) {
         if (m_context.stopRequested()) {
@@ -253,11 +256,15 @@ std::optional<Trainer::StepResult> Trainer::forwardBackward()
         auto loss = m_parts.objective.compute(context, window[i], totals);
         loss.value.backward();
         result.loss += loss.sum;
+        if (loss.sumThere.defined())
+            lossThere = lossThere.defined() ? lossThere + loss.sumThere : loss.sumThere;
         result.tokens += window[i].tokens.size();
         result.trainedTokens += window[i].trainedCount();
     }
-    result.loss /= static_cast<double>(std::max<std::int64_t>(1, result.trainedTokens));
-    result.gradNorm = m_optimizer.gradNorm();
+    const auto squares = m_optimizer.gradSquares();
+    const auto read = tensor::readTogether({lossThere, squares.there});
+    result.loss = (result.loss + read[0]) / static_cast<double>(std::max<std::int64_t>(1, result.trainedTokens));
+    result.gradNorm = std::sqrt(squares.here + read[1]);
     return result;
 }
 

@@ -3,6 +3,7 @@
 #include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 #include <cmath>
 
@@ -133,20 +134,26 @@ Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settin
     }
 }
 
-double Adamw::gradNorm() const
+Adamw::Squares Adamw::gradSquares() const
 {
-    double total = 0;
-    std::vector<Tensor> elsewhere; // of a device one number is read for all
+    Squares squares;
+    std::vector<Tensor> elsewhere;
     for (const auto& each : m_tensors) {
         const Tensor& grad = each.value.grad();
         if (grad.defined() && onCpu(grad) && !tensor::cuda::kernelsFor(grad))
-            total += sumOfSquares(grad);
+            squares.here += sumOfSquares(grad);
         else if (grad.defined())
             elsewhere.push_back(grad.contiguous());
     }
     if (!elsewhere.empty())
-        total += sumOfSquaresThere(elsewhere).item<double>();
-    return std::sqrt(total);
+        squares.there = sumOfSquaresThere(elsewhere);
+    return squares;
+}
+
+double Adamw::gradNorm() const
+{
+    const auto squares = gradSquares();
+    return std::sqrt(squares.here + tensor::readTogether({squares.there})[0]);
 }
 
 void Adamw::zeroGrad()

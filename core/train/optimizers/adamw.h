@@ -27,7 +27,15 @@ class Adamw
 public:
     Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settings);
 
-    /// Length of the whole gradient (2-norm, summed in double). Tensors without a gradient count as 0.
+    /// Sum of the squares of the whole gradient, in double: what was added up on the processor, and a scalar
+    /// that still lies on a device (undefined: none). Tensors without a gradient count as 0.
+    struct Squares
+    {
+        double here = 0;
+        at::Tensor there;
+    };
+    Squares gradSquares() const;
+    /// Length of the whole gradient, the root of both.
     double gradNorm() const;
     /// One update with the gradient times `gradScale`; gradients are released.
     void step(double learningRate, double gradScale);
