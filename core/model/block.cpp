@@ -20,20 +20,26 @@ Tensor normed(const ModelConfig& config, const Norm& norm, const Tensor& x)
     case NormKind::Layer:
         break;
     }
-    return at::layer_norm(x, norm.weight.sizes(), norm.weight, norm.bias, config.normEps);
+    return tensor::layerNorm(x, {}, norm.weight, norm.bias, config.normEps).normed;
+}
+
+tensor::NormedSum normedSum(const ModelConfig& config, const Norm& norm, const Tensor& x, const Tensor& part)
+{
+    if (config.norm == NormKind::Layer && norm.weight.defined())
+        return tensor::layerNorm(x, part, norm.weight, norm.bias, config.normEps);
+    const auto sum = x + part;
+    return {sum, normed(config, norm, sum)};
 }
 
 Tensor activated(const std::string& activation, const Tensor& gate, const Tensor& up)
 {
     if (activation == "silu" && up.defined())
         return tensor::siluGate(gate, up);
+    if (activation == "gelu" || activation == "gelu_tanh")
+        return tensor::geluGate(gate, up, activation == "gelu_tanh");
     Tensor out;
     if (activation == "silu")
         out = at::silu(gate);
-    else if (activation == "gelu")
-        out = at::gelu(gate);
-    else if (activation == "gelu_tanh")
-        out = at::gelu(gate, "tanh");
     else if (activation == "quick_gelu")
         out = gate * at::sigmoid(gate * 1.702);
     else if (activation == "relu2")

@@ -2,6 +2,7 @@
 
 #include "model/import/model_config.h"
 #include "model/site.h"
+#include "tensor/ops.h"
 
 #include <ATen/core/Tensor.h>
 #include <string>
@@ -36,6 +37,8 @@ struct Block
 };
 
 at::Tensor normed(const ModelConfig& config, const Norm& norm, const at::Tensor& x);
+/// x + part, and the norm of it.
+tensor::NormedSum normedSum(const ModelConfig& config, const Norm& norm, const at::Tensor& x, const at::Tensor& part);
 /// activation(gate) * up, or activation(gate) where `up` is undefined. Names as in ModelConfig.
 at::Tensor activated(const std::string& activation, const at::Tensor& gate, const at::Tensor& up);
 /// The dense feed-forward part of a block. x [T, hidden] -> [T, hidden].

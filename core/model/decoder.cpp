@@ -239,8 +239,8 @@ Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std:
 {
     pass.positions = places;
     auto h = embed(ids, places);
-    const auto add = [&](const Tensor& to, const Tensor& part) {
-        return config.residualScale == 1 ? to + part : to + part * config.residualScale;
+    const auto scaled = [&](const Tensor& part) {
+        return config.residualScale == 1 ? part : part * config.residualScale;
     };
     for (std::size_t number = 0; number < blocks.size(); ++number) {
         auto& block = blocks[number];
@@ -248,12 +248,12 @@ Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std:
         const auto mixed = normed(config, block.afterAttention, attention(block, number, n, pass));
         if (config.parallelBlock) {
             const auto& in = block.mlpNorm.weight.defined() ? normed(config, block.mlpNorm, h) : n;
-            h = add(add(h, mixed), inner(block, in, pass.context));
+            h = h + scaled(mixed) + scaled(inner(block, in, pass.context));
             continue;
         }
-        h = add(h, mixed);
-        h = add(h, normed(config, block.afterMlp,
-                          inner(block, normed(config, block.mlpNorm, h), pass.context)));
+        const auto middle = normedSum(config, block.mlpNorm, h, scaled(mixed));
+        h = middle.sum +
+            scaled(normed(config, block.afterMlp, inner(block, middle.normed, pass.context)));
     }
     if (!pass.context.wanted.empty())
         h = h.index_select(

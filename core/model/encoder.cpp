@@ -43,9 +43,10 @@ Tensor Encoder::hidden(const PackedTokens& tokens, const PassContext& pass) cons
         const auto mixed =
             tensor::documentAttention(inHeads(block.q), inHeads(block.k), inHeads(block.v),
                                       tokens.offsets, tokens.offsets, config.scaleOfLayer(0), {});
-        h = normed(config, block.afterAttention,
-                   h + block.o.forward(mixed.reshape({h.size(0), -1}), pass));
-        h = normed(config, block.afterMlp, h + feedForward(config, block, h, pass));
+        h = normedSum(config, block.afterAttention, h,
+                      block.o.forward(mixed.reshape({h.size(0), -1}), pass))
+                .normed;
+        h = normedSum(config, block.afterMlp, h, feedForward(config, block, h, pass)).normed;
     }
     return h;
 }

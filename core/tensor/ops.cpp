@@ -159,6 +159,14 @@ Tensor rmsNorm(const Tensor& x, const Tensor& weight, double eps)
     return y.to(x.scalar_type()) * weight;
 }
 
+NormedSum layerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias, double eps)
+{
+    if (cuda::kernelsFor(x) && weight.scalar_type() == x.scalar_type())
+        return cuda::layerNorm(x, residual, weight, bias, eps);
+    const auto sum = residual.defined() ? x + residual : x;
+    return {sum, at::layer_norm(sum, weight.sizes(), weight, bias, eps)};
+}
+
 Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
 {
     if (useKernels(x))
@@ -176,8 +184,16 @@ Tensor siluGate(const Tensor& gate, const Tensor& up)
     if (useKernels(gate))
         return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
     if (cuda::kernelsFor(gate) && up.scalar_type() == gate.scalar_type())
-        return cuda::siluGate(gate, up);
+        return cuda::gated(cuda::Curve::Silu, gate, up);
     return at::silu(gate) * up;
+}
+
+Tensor geluGate(const Tensor& gate, const Tensor& up, bool tanh)
+{
+    if (cuda::kernelsFor(gate) && (!up.defined() || up.scalar_type() == gate.scalar_type()))
+        return cuda::gated(tanh ? cuda::Curve::GeluTanh : cuda::Curve::Gelu, gate, up);
+    const Tensor out = tanh ? at::gelu(gate, "tanh") : at::gelu(gate);
+    return up.defined() ? out * up : out;
 }
 
 namespace {

@@ -29,12 +29,26 @@ private:
 /// Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
+/// x + residual and the layer norm of it.
+struct NormedSum
+{
+    at::Tensor sum, normed; ///< [T, dim]
+};
+/// Layer norm of x + residual: (v - mean) / sqrt(variance + eps) * weight + bias, in float32 or wider. x and
+/// residual [T, dim], weight and bias [dim]; an undefined residual or bias means none. Differentiable in all.
+/// Source: Ba et al. 2016, "Layer Normalization", eq. 4.
+NormedSum layerNorm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, const at::Tensor& bias,
+                    double eps);
+
 /// Rotary position embedding, rotated halves. x [T, heads, headDim]; cosine, sine [T, headDim / 2].
 /// Source: Su et al. 2021, "RoFormer", eq. 34, in the order of dimensions of the published checkpoints.
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
 /// silu(gate) * up, element by element (Shazeer 2020, "GLU Variants Improve Transformer", eq. 5).
 at::Tensor siluGate(const at::Tensor& gate, const at::Tensor& up);
+/// gelu(gate) * up, or gelu(gate) where `up` is undefined; `tanh`: the form with a tanh in place of the error
+/// function. Source: Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", section 2.
+at::Tensor geluGate(const at::Tensor& gate, const at::Tensor& up, bool tanh);
 
 /// How scores are made: softcap(scale * q . k), seen through a window.
 struct AttentionShape

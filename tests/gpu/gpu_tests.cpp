@@ -91,6 +91,13 @@ void kernelsAgree()
     at::manual_seed(1);
     for (const std::int64_t dim : {64, 77, 576, 2048, 8192})
         compare("norm", {randoms({300, dim}), randoms({dim})}, [](const auto& in) { return tensor::rmsNorm(in[0], in[1], 1e-5); });
+    for (const std::int64_t dim : {77, 768, 2560}) {
+        const auto steps = [&] { return (randoms({300, dim}) * 8).round() / 8; }; // sums that bfloat16 holds
+        compare("layer norm", {steps(), steps(), randoms({dim}), randoms({dim})}, [](const auto& in) {
+            const auto out = tensor::layerNorm(in[0], in[1], in[2], in[3], 1e-5);
+            return at::cat({out.normed, out.sum});
+        });
+    }
     const Tensor angles = randoms({300, 32});
     compare("rotation", {randoms({300, 9, 64})}, [&](const auto& in) {
         const auto as = in[0].scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -98,6 +105,11 @@ void kernelsAgree()
     });
     for (const std::int64_t dim : {1536, 8192, 1001})
         compare("gate", {randoms({300, dim}) * 3, randoms({300, dim})}, [](const auto& in) { return tensor::siluGate(in[0], in[1]); });
+    for (const bool tanh : {false, true}) {
+        compare("gelu", {randoms({300, 3072}) * 3}, [&](const auto& in) { return tensor::geluGate(in[0], {}, tanh); });
+        compare("gelu gate", {randoms({300, 1001}) * 3, randoms({300, 1001})},
+                [&](const auto& in) { return tensor::geluGate(in[0], in[1], tanh); });
+    }
     const Rng rng(3, "dropout");
     compare("dropout", {randoms({300, 576})}, [&](const auto& in) { return tensor::dropout(in[0], 0.1, {rng, 4, 7}); });
     std::vector<std::int64_t> labels;

@@ -111,6 +111,46 @@ private Q_SLOTS:
         }
     }
 
+    /// Against the kernels of the processor, which take the sum as it is.
+    void layerNorms_data() { forms(); }
+    void layerNorms()
+    {
+        const auto [number, aligned, allowed] = form();
+        for (const std::int64_t dim : {2, 5, 77, 768, 1032}) {
+            constexpr std::int64_t kRows = 70;
+            const auto size = static_cast<std::size_t>(kRows * dim), width = static_cast<std::size_t>(dim);
+            Array x(number, randoms(size, 1, 2), aligned), residual(number, randoms(size, 4, 2), aligned);
+            Array weight(number, randoms(width, 2), aligned), bias(number, randoms(width, 5), aligned);
+            Array dy(number, randoms(size, 3), aligned), dSum(number, randoms(size, 6), aligned);
+            Array y(number, Floats(size), aligned), sum(number, Floats(size), aligned), dx(number, Floats(size), aligned);
+            Floats mean(kRows), inverse(kRows), weightGrad(2 * width), biasGrad(2 * width);
+            cuda::LayerNormArgs args{number, x.data(), residual.data(), sum.data(), weight.data(), bias.data(), dy.data(),
+                                     dSum.data(), y.data(), mean.data(), inverse.data(), weightGrad.data(), biasGrad.data(),
+                                     kRows, dim, 1e-3F};
+            QCOMPARE(hostTable().layerForward(args), 0);
+            args.x = sum.data(), args.out = dx.data();
+            QCOMPARE(hostTable().layerBackward(args), 0);
+            const auto wideX = x.values(), more = residual.values(), wide = sum.values(), more2 = dSum.values();
+            const auto wideWeight = weight.values(), wideBias = bias.values(), wideDy = dy.values();
+            Floats added(size), expected(size), expectedDx(size), sums(width), plain(width);
+            for (std::size_t i = 0; i < size; ++i)
+                added[i] = wideX[i] + more[i];
+            QCOMPARE(parted(wide, added, allowed), QString());
+            const NormWeights n{wideWeight.data(), wideBias.data(), dim, 1e-3F, 0, true};
+            cpuKernels().norm(n, wide.data(), expected.data(), kRows);
+            cpuKernels().normBackward(n, wideDy.data(), wide.data(), expectedDx.data(), sums.data(), plain.data(), kRows);
+            for (std::size_t i = 0; i < size; ++i)
+                expectedDx[i] += more2[i];
+            for (std::size_t i = 0; i < width; ++i)
+                weightGrad[i] += weightGrad[width + i], biasGrad[i] += biasGrad[width + i];
+            weightGrad.resize(width), biasGrad.resize(width);
+            QCOMPARE(parted(y.values(), expected, {allowed.relative, 10 * allowed.absolute}), QString());
+            QCOMPARE(parted(dx.values(), expectedDx, {allowed.relative, 10 * allowed.absolute}), QString());
+            QCOMPARE(parted(weightGrad, sums, {1e-4F, 1e-4F}), QString());
+            QCOMPARE(parted(biasGrad, plain, {1e-4F, 1e-4F}), QString());
+        }
+    }
+
     void turns_data() { forms(); }
     void turns()
     {
@@ -135,23 +175,14 @@ private Q_SLOTS:
     void gates()
     {
         const auto [number, aligned, allowed] = form();
-        for (const std::size_t count : {1UL, 1003UL, 1024UL}) {
-            auto values = randoms(count, 6, 3);
-            values[0] = 100, values[count / 2] = -100;
-            Array gate(number, values, aligned), up(number, randoms(count, 7), aligned), dh(number, randoms(count, 8), aligned);
-            Array h(number, Floats(count), aligned), dGate(number, Floats(count), aligned), dUp(number, Floats(count), aligned);
-            const cuda::GateArgs args{number, gate.data(), up.data(), dh.data(), h.data(), dGate.data(), dUp.data(),
-                                      static_cast<std::int64_t>(count)};
-            QCOMPARE(hostTable().siluGate(args), 0);
-            QCOMPARE(hostTable().siluGateBackward(args), 0);
-            const auto g = gate.values(), u = up.values(), d = dh.values();
-            Floats expected(count), expectedGate(count), expectedUp(count);
-            cpuKernels().activate(Activation::Silu, g.data(), u.data(), expected.data(), args.count);
-            cpuKernels().activateBackward(Activation::Silu, d.data(), g.data(), u.data(), expectedGate.data(),
-                                          expectedUp.data(), nullptr, args.count);
-            QCOMPARE(parted(h.values(), expected, allowed), QString());
-            QCOMPARE(parted(dGate.values(), expectedGate, allowed), QString());
-            QCOMPARE(parted(dUp.values(), expectedUp, allowed), QString());
+        constexpr std::pair<cuda::Curve, Activation> kCurves[] = {{cuda::Curve::Silu, Activation::Silu},
+                                                                  {cuda::Curve::Gelu, Activation::Gelu},
+                                                                  {cuda::Curve::GeluTanh, Activation::GeluTanh}};
+        for (const auto& [curve, activation] : kCurves) {
+            for (const std::size_t count : {1UL, 1003UL, 1024UL}) {
+                for (const bool gated : {true, false})
+                    compareGate({curve, activation, count, gated}, number, aligned, allowed);
+            }
         }
     }
 
@@ -276,6 +307,35 @@ private Q_SLOTS:
     }
 
 private:
+    struct GateCase
+    {
+        cuda::Curve curve;
+        Activation activation;
+        std::size_t count;
+        bool gated;
+    };
+    static void compareGate(const GateCase& c, Number number, bool aligned, Tolerance allowed)
+    {
+        const auto count = c.count;
+        auto values = randoms(count, 6, 3);
+        values[0] = 100, values[count / 2] = -100;
+        Array gate(number, values, aligned), up(number, randoms(count, 7), aligned), dh(number, randoms(count, 8), aligned);
+        Array h(number, Floats(count), aligned), dGate(number, Floats(count), aligned), dUp(number, Floats(count), aligned);
+        const cuda::GateArgs args{number, c.curve, gate.data(), c.gated ? up.data() : nullptr, dh.data(), h.data(), dGate.data(),
+                                  c.gated ? dUp.data() : nullptr, static_cast<std::int64_t>(count)};
+        QCOMPARE(hostTable().gate(args), 0);
+        QCOMPARE(hostTable().gateBackward(args), 0);
+        const auto g = gate.values(), u = up.values(), d = dh.values();
+        const float* ups = c.gated ? u.data() : nullptr;
+        Floats expected(count), expectedGate(count), expectedUp(count);
+        cpuKernels().activate(c.activation, g.data(), ups, expected.data(), args.count);
+        cpuKernels().activateBackward(c.activation, d.data(), g.data(), ups, expectedGate.data(),
+                                      c.gated ? expectedUp.data() : nullptr, nullptr, args.count);
+        QCOMPARE(parted(h.values(), expected, allowed), QString());
+        QCOMPARE(parted(dGate.values(), expectedGate, allowed), QString());
+        QCOMPARE(parted(dUp.values(), expectedUp, allowed), QString());
+    }
+
     struct Form
     {
         Number number;

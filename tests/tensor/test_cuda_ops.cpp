@@ -32,8 +32,11 @@ cuda::KernelTable noted()
 {
     auto table = hostTable();
     table.rmsForward = [](const cuda::NormArgs& a) { return note("norm"), hostTable().rmsForward(a); };
+    table.layerForward = [](const cuda::LayerNormArgs& a) { return note("layer norm"), hostTable().layerForward(a); };
     table.rope = [](const cuda::RopeArgs& a) { return note("rotation"), hostTable().rope(a); };
-    table.siluGate = [](const cuda::GateArgs& a) { return note("gate"), hostTable().siluGate(a); };
+    table.gate = [](const cuda::GateArgs& a) {
+        return note(a.curve == cuda::Curve::Silu ? "gate" : "gelu"), hostTable().gate(a);
+    };
     table.dropout = [](const cuda::DropoutArgs& a) { return note("dropout"), hostTable().dropout(a); };
     table.loss = [](const cuda::LossArgs& a) { return note("loss"), hostTable().loss(a); };
     table.adamw = [](const cuda::AdamwArgs& a) { return note("optimizer step"), hostTable().adamw(a); };
@@ -69,10 +72,10 @@ std::unique_ptr<methods::Attached> addOn(model::Decoder& decoder)
     return attached;
 }
 
-/// One pass of the small model with every parameter training, or an add-on.
-Pass passOf(at::ScalarType type, bool withAddOn = false)
+/// One pass of a small model with every parameter training, or an add-on.
+Pass passOf(const std::string& fixture, at::ScalarType type, bool withAddOn = false)
 {
-    auto files = model::ModelFiles::open(tests::sourceFolder() / "tests/fixtures/tiny_llama").value();
+    auto files = model::ModelFiles::open(tests::sourceFolder() / "tests/fixtures" / fixture).value();
     auto decoder = model::loadDecoder(files, at::kCPU, type).value();
     model::PackedTokens tokens;
     tokens.add(std::vector<std::int32_t>{5, 9, 2, 7, 7, 1});
@@ -86,7 +89,7 @@ Pass passOf(at::ScalarType type, bool withAddOn = false)
     decoder->loss(decoder->hidden(tokens), labels, 0.5, info).backward();
     Pass pass{info.total(), info.correct, {}};
     for (auto& [name, parameter] : decoder->parameters()) {
-        if (!withAddOn)
+        if (!withAddOn && parameter->grad().defined()) // no token may have gone to an expert
             pass.gradients.emplace_back(name, parameter->grad().clone());
     }
     for (const auto& each : attached ? attached->trainable() : std::vector<methods::TrainableTensor>())
@@ -109,15 +112,16 @@ private Q_SLOTS:
         const cuda::Installed installed(table, c10::DeviceType::CPU);
         const auto parting = cuda::partingKernels(at::kCPU);
         QVERIFY2(parting.empty(), parting.empty() ? "" : parting[0].c_str());
-        const std::vector<std::string> all = {"norm", "rotation", "gate", "dropout", "loss", "optimizer step",
-                                              "gradient length"};
+        const std::vector<std::string> all = {"norm", "layer norm", "rotation", "gate", "gelu", "dropout", "loss",
+                                              "optimizer step", "gradient length"};
         QCOMPARE(started, all);
     }
 
     void theSelfCheckNamesAKernelThatErrs_data()
     {
         QTest::addColumn<QString>("name");
-        for (const char* name : {"norm", "rotation", "gate", "dropout", "loss", "optimizer step", "gradient length"})
+        for (const char* name : {"norm", "layer norm", "rotation", "gate", "gelu", "dropout", "loss", "optimizer step",
+                                 "gradient length"})
             QTest::newRow(name) << name;
     }
     void theSelfCheckNamesAKernelThatErrs()
@@ -128,8 +132,22 @@ private Q_SLOTS:
             table.rmsBackward = [](const cuda::NormArgs&) { return 0; };
         if (name == "rotation") // turns the gradient forwards
             table.rope = [](const cuda::RopeArgs& a) { auto b = a; b.sign = 1; return hostTable().rope(b); };
+        if (name == "layer norm") // forgets what the sum's own gradient is
+            table.layerBackward = [](const cuda::LayerNormArgs& a) { auto b = a; b.dSum = nullptr; return hostTable().layerBackward(b); };
         if (name == "gate")
-            table.siluGate = [](const cuda::GateArgs& a) { auto b = a; b.up = a.gate; return hostTable().siluGate(b); };
+            table.gate = [](const cuda::GateArgs& a) {
+                auto b = a;
+                if (a.curve == cuda::Curve::Silu)
+                    b.up = a.gate;
+                return hostTable().gate(b);
+            };
+        if (name == "gelu") // one form for the other
+            table.gateBackward = [](const cuda::GateArgs& a) {
+                auto b = a;
+                if (a.curve == cuda::Curve::GeluTanh)
+                    b.curve = cuda::Curve::Silu;
+                return hostTable().gateBackward(b);
+            };
         if (name == "dropout") // forgets the names of the rows
             table.dropout = [](const cuda::DropoutArgs& a) { auto b = a; b.places = nullptr; return hostTable().dropout(b); };
         if (name == "loss")
@@ -145,7 +163,7 @@ private Q_SLOTS:
     void aLaunchThatFailsSaysSo()
     {
         auto table = hostTable();
-        table.siluGate = [](const cuda::GateArgs&) { return 2; };
+        table.gate = [](const cuda::GateArgs&) { return 2; };
         table.errorText = [](int) { return "out of memory"; };
         const cuda::Installed installed(table, c10::DeviceType::CPU);
         try {
@@ -167,26 +185,39 @@ private Q_SLOTS:
 
     void aModelGivesTheSameLossAndGradients_data()
     {
+        QTest::addColumn<QString>("fixture");
         QTest::addColumn<bool>("half");
         QTest::addColumn<bool>("withAddOn");
-        QTest::newRow("float32") << false << false;
-        QTest::newRow("bfloat16") << true << false;
-        QTest::newRow("an add-on in float32") << false << true;
-        QTest::newRow("an add-on in bfloat16") << true << true;
+        QTest::addColumn<QStringList>("kernels");
+        const QStringList llama = {"norm", "rotation", "gate", "loss"};
+        QTest::newRow("float32") << "tiny_llama" << false << false << llama;
+        QTest::newRow("bfloat16") << "tiny_llama" << true << false << llama;
+        QTest::newRow("an add-on in float32") << "tiny_llama" << false << true << llama;
+        QTest::newRow("an add-on in bfloat16") << "tiny_llama" << true << true << llama;
+        QTest::newRow("layer norms") << "families/gpt2" << false << false << QStringList{"layer norm", "gelu", "loss"};
+        QTest::newRow("parallel blocks") << "families/gpt_neox" << false << false
+                                         << QStringList{"layer norm", "rotation", "gelu", "loss"};
+        QTest::newRow("gates of gelu") << "families/gemma" << false << false << QStringList{"norm", "rotation", "gelu", "loss"};
+        QTest::newRow("experts") << "families/mixtral" << false << false << llama;
     }
     void aModelGivesTheSameLossAndGradients()
     {
+        QFETCH(QString, fixture);
         QFETCH(bool, half);
         QFETCH(bool, withAddOn);
-        const auto expected = passOf(at::kDouble, withAddOn);
+        QFETCH(QStringList, kernels);
+        const auto expected = passOf(fixture.toStdString(), at::kDouble, withAddOn);
         const auto table = noted();
         const cuda::Installed installed(table, c10::DeviceType::CPU);
-        const auto ours = passOf(half ? at::kBFloat16 : at::kFloat, withAddOn);
-        const std::vector<std::string> all = {"norm", "rotation", "gate", "loss"};
-        QCOMPARE(started, all);
+        const auto ours = passOf(fixture.toStdString(), half ? at::kBFloat16 : at::kFloat, withAddOn);
+        QStringList names;
+        for (const auto& name : started)
+            names << QString::fromStdString(name);
+        QCOMPARE(names, kernels);
         QVERIFY2(std::abs(ours.loss - expected.loss) <= (half ? 2e-2 : 1e-5) * expected.loss,
                  qPrintable(QString("%1 against %2").arg(ours.loss).arg(expected.loss)));
         QVERIFY(!expected.gradients.empty());
+        QCOMPARE(ours.gradients.size(), expected.gradients.size());
         for (std::size_t i = 0; i < expected.gradients.size(); ++i) {
             const auto& [name, gradient] = expected.gradients[i];
             const auto own = ours.gradients[i].second.to(at::kDouble);

@@ -58,6 +58,55 @@ struct RmsNormFunction : Function<RmsNormFunction>
     }
 };
 
+const void* dataOf(const Tensor& x) { return x.defined() && x.numel() > 0 ? x.const_data_ptr() : nullptr; }
+
+struct LayerNormFunction : Function<LayerNormFunction>
+{
+    /// Empty: no residual, no bias. -> x + residual (without one: x) and the norm of it.
+    static variable_list forward(AutogradContext* ctx, const Tensor& x, const Tensor& residual, const Tensor& weight,
+                                 const Tensor& bias, double eps)
+    {
+        const auto dim = x.size(-1), rows = x.numel() / dim;
+        const bool adds = residual.numel() > 0;
+        const Tensor y = at::empty_like(x), mean = at::empty({rows}, x.options().dtype(at::kFloat));
+        const Tensor inverse = at::empty_like(mean), sum = adds ? at::empty_like(x) : x;
+        LayerNormArgs args{};
+        args.number = numberOf(x), args.x = x.const_data_ptr(), args.residual = dataOf(residual);
+        args.sum = adds ? sum.data_ptr() : nullptr;
+        args.weight = weight.const_data_ptr(), args.bias = dataOf(bias), args.out = y.data_ptr();
+        args.mean = mean.data_ptr<float>(), args.inverse = inverse.data_ptr<float>();
+        args.rows = rows, args.dim = dim, args.eps = static_cast<float>(eps);
+        launched(kernels(), kernels().layerForward(args));
+        ctx->save_for_backward({sum, weight, mean, inverse});
+        ctx->saved_data["adds"] = adds;
+        return adds ? variable_list{y, sum} : variable_list{y};
+    }
+    static variable_list backward(AutogradContext* ctx, variable_list grads)
+    {
+        const auto saved = ctx->get_saved_variables();
+        const Tensor &sum = saved[0], &weight = saved[1], &mean = saved[2];
+        const bool adds = ctx->saved_data["adds"].toBool();
+        const Tensor dy = grads[0].defined() ? grads[0].contiguous() : at::zeros_like(sum);
+        const Tensor dSum = adds && grads[1].defined() ? grads[1].contiguous() : Tensor();
+        const auto dim = sum.size(-1), rows = sum.numel() / dim, groups = (rows + kNormGroup - 1) / kNormGroup;
+        const Tensor dx = at::empty_like(sum);
+        LayerNormArgs args{};
+        args.number = numberOf(sum), args.x = sum.const_data_ptr(), args.weight = weight.const_data_ptr();
+        args.dy = dy.const_data_ptr(), args.dSum = dataOf(dSum), args.out = dx.data_ptr();
+        args.mean = mean.data_ptr<float>(), args.inverse = saved[3].data_ptr<float>();
+        args.rows = rows, args.dim = dim;
+        Tensor partial;
+        const bool wantWeight = ctx->needs_input_grad(2), wantBias = ctx->needs_input_grad(3);
+        if (wantWeight || wantBias) {
+            partial = at::empty({2, groups, dim}, mean.options());
+            args.weightGrad = partial.data_ptr<float>(), args.biasGrad = args.weightGrad + groups * dim;
+        }
+        launched(kernels(), kernels().layerBackward(args));
+        const auto summed = [&](std::int64_t which) { return partial[which].sum(0).to(weight.scalar_type()); };
+        return {dx, adds ? dx : Tensor(), wantWeight ? summed(0) : Tensor(), wantBias ? summed(1) : Tensor(), Tensor()};
+    }
+};
+
 Tensor turned(const Tensor& x, const Tensor& cosine, const Tensor& sine, float sign)
 {
     const Tensor y = at::empty_like(x);
@@ -80,14 +129,18 @@ struct RopeFunction : Function<RopeFunction>
     }
 };
 
-struct SiluGateFunction : Function<SiluGateFunction>
+struct GateFunction : Function<GateFunction>
 {
-    static Tensor forward(AutogradContext* ctx, const Tensor& gate, const Tensor& up)
+    /// An empty `up` means none.
+    static Tensor forward(AutogradContext* ctx, const Tensor& gate, const Tensor& up, std::int64_t curve)
     {
         const Tensor h = at::empty_like(gate);
-        launched(kernels(), kernels().siluGate({numberOf(gate), gate.const_data_ptr(), up.const_data_ptr(), nullptr,
-                                                h.data_ptr(), nullptr, nullptr, gate.numel()}));
+        GateArgs args{};
+        args.number = numberOf(gate), args.curve = static_cast<Curve>(curve), args.count = gate.numel();
+        args.gate = gate.const_data_ptr(), args.up = dataOf(up), args.h = h.data_ptr();
+        launched(kernels(), kernels().gate(args));
         ctx->save_for_backward({gate, up});
+        ctx->saved_data["curve"] = curve;
         return h;
     }
     static variable_list backward(AutogradContext* ctx, variable_list grads)
@@ -95,10 +148,13 @@ struct SiluGateFunction : Function<SiluGateFunction>
         const auto saved = ctx->get_saved_variables();
         const Tensor &gate = saved[0], &up = saved[1], dh = grads[0].contiguous();
         const Tensor dGate = at::empty_like(gate), dUp = at::empty_like(up);
-        launched(kernels(), kernels().siluGateBackward({numberOf(gate), gate.const_data_ptr(), up.const_data_ptr(),
-                                                        dh.const_data_ptr(), nullptr, dGate.data_ptr(), dUp.data_ptr(),
-                                                        gate.numel()}));
-        return {dGate, dUp};
+        const bool both = up.numel() > 0;
+        GateArgs args{};
+        args.number = numberOf(gate), args.curve = static_cast<Curve>(ctx->saved_data["curve"].toInt());
+        args.gate = gate.const_data_ptr(), args.up = dataOf(up), args.dh = dh.const_data_ptr();
+        args.dGate = dGate.data_ptr(), args.dUp = both ? dUp.data_ptr() : nullptr, args.count = gate.numel();
+        launched(kernels(), kernels().gateBackward(args));
+        return {dGate, both ? dUp : Tensor(), Tensor()};
     }
 };
 
@@ -172,9 +228,19 @@ Tensor rope(const Tensor& x, const Tensor& cosine, const Tensor& sine)
     return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
 }
 
-Tensor siluGate(const Tensor& gate, const Tensor& up)
+NormedSum layerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias, double eps)
 {
-    return SiluGateFunction::apply(gate.contiguous(), up.contiguous());
+    const Tensor none = at::empty({0}, x.options().requires_grad(false));
+    const bool adds = residual.defined();
+    const auto results = LayerNormFunction::apply(x.contiguous(), adds ? residual.contiguous() : none, weight.contiguous(),
+                                                  bias.defined() ? bias.contiguous() : none, eps);
+    return {adds ? results[1] : x, results[0]};
+}
+
+Tensor gated(Curve curve, const Tensor& gate, const Tensor& up)
+{
+    const Tensor none = at::empty({0}, gate.options().requires_grad(false));
+    return GateFunction::apply(gate.contiguous(), up.defined() ? up.contiguous() : none, static_cast<std::int64_t>(curve));
 }
 
 Tensor dropout(const Tensor& x, double p, const MaskSource& source)

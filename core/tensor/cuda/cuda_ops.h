@@ -30,7 +30,10 @@ void launched(const KernelTable& kernels, int error);
 /// As the functions of the same names in ops.h, for tensors for which there are kernels.
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
-at::Tensor siluGate(const at::Tensor& gate, const at::Tensor& up);
+NormedSum layerNorm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, const at::Tensor& bias,
+                    double eps);
+/// curve(gate) * up, or curve(gate) where `up` is undefined.
+at::Tensor gated(Curve curve, const at::Tensor& gate, const at::Tensor& up);
 at::Tensor dropout(const at::Tensor& x, double p, const MaskSource& source);
 
 /// Losses of rows of logits [n, vocab], which become their gradient times `scale` when `gradient`.

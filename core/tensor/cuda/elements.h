@@ -27,26 +27,53 @@ template<class T> struct RopeRow
     }
 };
 
-/// silu(gate) * up. Source: Shazeer 2020, "GLU Variants Improve Transformer", eq. 5.
-template<class T, int Width> struct SiluGate
+/// Of a curve c at x: its value and its slope. With s = sigmoid(x), p the normal density and P its integral:
+/// silu = x s, slope s (1 + x (1 - s)); gelu = x P(x), slope P(x) + x p(x); the other gelu has
+/// (1 + tanh(w)) / 2 in place of P, w = sqrt(2 / pi) (x + 0.044715 x^3).
+/// Source: Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", section 2.
+struct OnCurve
+{
+    float value, slope;
+};
+FETTLE_HD inline OnCurve onCurve(Curve curve, float x)
+{
+    constexpr float kRootHalf = 0.70710678f, kDensity = 0.39894228f; // 1 / sqrt(2), 1 / sqrt(2 pi)
+    constexpr float kRoot = 0.79788456f, kCubic = 0.044715f;         // sqrt(2 / pi)
+    if (curve == Curve::Silu) {
+        const float s = 1.0f / (1.0f + expf(-x));
+        return {x * s, s * (1.0f + x * (1.0f - s))};
+    }
+    if (curve == Curve::Gelu) {
+        const float share = 0.5f * (1.0f + erff(x * kRootHalf));
+        return {x * share, share + x * kDensity * expf(-0.5f * x * x)};
+    }
+    const float bent = tanhf(kRoot * (x + kCubic * x * x * x)), share = 0.5f * (1.0f + bent);
+    const float bend = kRoot * (1.0f + 3.0f * kCubic * x * x);
+    return {x * share, share + 0.5f * x * (1.0f - bent * bent) * bend};
+}
+
+/// curve(gate) * up. Source: Shazeer 2020, "GLU Variants Improve Transformer", eq. 5.
+template<class T, int Width> struct Gate
 {
     GateArgs a;
 
     FETTLE_HD void operator()(Index index) const
     {
         const auto at = index * Width;
-        const auto up = load<Width>(static_cast<const T*>(a.up) + at);
         auto h = load<Width>(static_cast<const T*>(a.gate) + at);
+        auto up = h;
+        if (a.up)
+            up = load<Width>(static_cast<const T*>(a.up) + at);
         for (int j = 0; j < Width; ++j) {
-            const float x = widened(h.v[j]);
-            h.v[j] = narrowed<T>(x / (1.0f + expf(-x)) * widened(up.v[j]));
+            const float value = onCurve(a.curve, widened(h.v[j])).value;
+            h.v[j] = narrowed<T>(a.up ? value * widened(up.v[j]) : value);
         }
         store<Width>(static_cast<T*>(a.h) + at, h);
     }
 };
 
-/// With s = sigmoid(gate): dUp = dh gate s, dGate = dh up s (1 + gate (1 - s)).
-template<class T, int Width> struct SiluGateBackward
+/// dUp = dh curve(gate), dGate = dh up slope(gate).
+template<class T, int Width> struct GateBackward
 {
     GateArgs a;
 
@@ -55,15 +82,18 @@ template<class T, int Width> struct SiluGateBackward
         const auto at = index * Width;
         const auto dh = load<Width>(static_cast<const T*>(a.dh) + at);
         auto gate = load<Width>(static_cast<const T*>(a.gate) + at);
-        auto up = load<Width>(static_cast<const T*>(a.up) + at);
+        auto up = gate;
+        if (a.up)
+            up = load<Width>(static_cast<const T*>(a.up) + at);
         for (int j = 0; j < Width; ++j) {
-            const float x = widened(gate.v[j]), u = widened(up.v[j]), d = widened(dh.v[j]);
-            const float s = 1.0f / (1.0f + expf(-x));
-            gate.v[j] = narrowed<T>(d * u * s * (1.0f + x * (1.0f - s)));
-            up.v[j] = narrowed<T>(d * x * s);
+            const auto c = onCurve(a.curve, widened(gate.v[j]));
+            const float d = widened(dh.v[j]), u = a.up ? widened(up.v[j]) : 1.0f;
+            gate.v[j] = narrowed<T>(d * u * c.slope);
+            up.v[j] = narrowed<T>(d * c.value);
         }
         store<Width>(static_cast<T*>(a.dGate) + at, gate);
-        store<Width>(static_cast<T*>(a.dUp) + at, up);
+        if (a.up)
+            store<Width>(static_cast<T*>(a.dUp) + at, up);
     }
 };
 

@@ -20,6 +20,22 @@ struct NormArgs
     float eps;
 };
 
+/// Rows of a layer norm of x + residual, see LayerForward and LayerBackward.
+struct LayerNormArgs
+{
+    Number number;
+    const void* x;               ///< [rows, dim]; backward: x + residual
+    const void* residual;        ///< [rows, dim] or null; forward only
+    void* sum;                   ///< [rows, dim]: x + residual; written where there is one
+    const void *weight, *bias;   ///< [dim]; bias may be null
+    const void *dy, *dSum;       ///< [rows, dim]; dSum, the gradient of the sum, may be null; backward only
+    void* out;                   ///< y or dx [rows, dim]
+    float *mean, *inverse;       ///< [rows]: and one over the deviation; written forward, read backward
+    float *weightGrad, *biasGrad; ///< [groups, dim] partial sums as of NormArgs; null: none asked for
+    std::int64_t rows, dim;
+    float eps;
+};
+
 /// Rows that one partial sum of the gradient of a norm's weight takes together.
 constexpr std::int64_t kNormGroup = 64;
 
@@ -34,10 +50,14 @@ struct RopeArgs
     float sign; ///< +1 forward, -1 backward
 };
 
-/// silu(gate) * up, and both gradients from dh.
+/// Curves of the gate of a feed-forward part.
+enum class Curve { Silu, Gelu, GeluTanh };
+
+/// curve(gate) * up, and both gradients from dh; where `up` is null, curve(gate) alone.
 struct GateArgs
 {
     Number number;
+    Curve curve;
     const void *gate, *up;
     const void* dh;  ///< backward only
     void *h;         ///< forward only
@@ -109,9 +129,11 @@ struct KernelTable
     int version; ///< kVersion of the library's build
     int (*rmsForward)(const NormArgs&);
     int (*rmsBackward)(const NormArgs&);
+    int (*layerForward)(const LayerNormArgs&);
+    int (*layerBackward)(const LayerNormArgs&);
     int (*rope)(const RopeArgs&);
-    int (*siluGate)(const GateArgs&);
-    int (*siluGateBackward)(const GateArgs&);
+    int (*gate)(const GateArgs&);
+    int (*gateBackward)(const GateArgs&);
     int (*dropout)(const DropoutArgs&);
     int (*loss)(const LossArgs&);
     int (*adamw)(const AdamwArgs&);
@@ -120,7 +142,7 @@ struct KernelTable
 };
 
 /// Goes up whenever this file changes.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 /// Name of the one function that the library exports: const KernelTable* fettle_cuda_kernels().
 constexpr const char* kEntry = "fettle_cuda_kernels";

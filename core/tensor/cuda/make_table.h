@@ -2,6 +2,7 @@
 
 #include "tensor/cuda/adamw.h"
 #include "tensor/cuda/elements.h"
+#include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/loss.h"
 #include "tensor/cuda/norm.h"
 
@@ -9,7 +10,7 @@
 
 namespace fettle::tensor::cuda {
 
-/// True when every array can be read in accesses of 16 bytes, `count` values a row.
+/// True when every array (null: not there) can be read in accesses of 16 bytes, `count` values a row.
 template<class T> bool wideFits(std::int64_t count, std::initializer_list<const void*> arrays)
 {
     bool fits = count % static_cast<std::int64_t>(16 / sizeof(T)) == 0;
@@ -53,28 +54,50 @@ template<class Launch> struct Make
             return Launch::elements(RmsWeightGradient<T>{a}, groups * a.dim);
         });
     }
+    static int layerForward(const LayerNormArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            if (wideFits<T>(a.dim, {a.x, a.residual, a.sum, a.weight, a.bias, a.out}))
+                return Launch::template rows<128>(LayerForward<T, kWide<T>>{a}, a.rows);
+            return Launch::template rows<128>(LayerForward<T, 1>{a}, a.rows);
+        });
+    }
+    static int layerBackward(const LayerNormArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            const int failed = wideFits<T>(a.dim, {a.x, a.weight, a.dy, a.dSum, a.out})
+                                   ? Launch::template rows<128>(LayerBackward<T, kWide<T>>{a}, a.rows)
+                                   : Launch::template rows<128>(LayerBackward<T, 1>{a}, a.rows);
+            if (failed != 0 || !a.weightGrad)
+                return failed;
+            const auto groups = (a.rows + kNormGroup - 1) / kNormGroup;
+            return Launch::elements(LayerWeightGradient<T>{a}, groups * a.dim);
+        });
+    }
     static int rope(const RopeArgs& a)
     {
         return byNumber(a.number, [&](auto type) {
             return Launch::template rows<128>(RopeRow<decltype(type)>{a}, a.rows);
         });
     }
-    static int siluGate(const GateArgs& a)
+    static int gate(const GateArgs& a)
     {
         return byNumber(a.number, [&](auto type) {
             using T = decltype(type);
             if (wideFits<T>(a.count, {a.gate, a.up, a.h}))
-                return Launch::elements(SiluGate<T, kWide<T>>{a}, a.count / kWide<T>);
-            return Launch::elements(SiluGate<T, 1>{a}, a.count);
+                return Launch::elements(Gate<T, kWide<T>>{a}, a.count / kWide<T>);
+            return Launch::elements(Gate<T, 1>{a}, a.count);
         });
     }
-    static int siluGateBackward(const GateArgs& a)
+    static int gateBackward(const GateArgs& a)
     {
         return byNumber(a.number, [&](auto type) {
             using T = decltype(type);
             if (wideFits<T>(a.count, {a.gate, a.up, a.dh, a.dGate, a.dUp}))
-                return Launch::elements(SiluGateBackward<T, kWide<T>>{a}, a.count / kWide<T>);
-            return Launch::elements(SiluGateBackward<T, 1>{a}, a.count);
+                return Launch::elements(GateBackward<T, kWide<T>>{a}, a.count / kWide<T>);
+            return Launch::elements(GateBackward<T, 1>{a}, a.count);
         });
     }
     static int dropout(const DropoutArgs& a)
@@ -106,8 +129,9 @@ template<class Launch> struct Make
 
     static KernelTable table()
     {
-        return {kVersion, rmsForward, rmsBackward, rope,  siluGate,      siluGateBackward,
-                dropout,  loss,       adamw,       sumsOfSquares, Launch::errorText};
+        return {kVersion, rmsForward,   rmsBackward, layerForward, layerBackward, rope,
+                gate,     gateBackward, dropout,     loss,         adamw,         sumsOfSquares,
+                Launch::errorText};
     }
 };
 

@@ -77,7 +77,17 @@ std::vector<NamedOperation> operations()
     const auto turn = [angles](const Tensors& in) {
         return tensor::rope(in[0], turns(angles.cos(), in[0]), turns(angles.sin(), in[0]));
     };
+    const auto layerNorm = [](const Tensors& in) {
+        const auto out = tensor::layerNorm(in[0], in[1], in[2], in[3], 1e-5);
+        return at::cat({out.normed, out.sum});
+    };
+    // Their sums need no rounding in bfloat16: what follows divides by how far they differ.
+    const auto steps = [](at::IntArrayRef shape, double pitch) { return (wave(shape, pitch) * 16).round() / 16; };
+    const auto plainLayerNorm = [](const Tensors& in) { return tensor::layerNorm(in[0], {}, in[1], {}, 1e-5).normed; };
     const auto gate = [](const Tensors& in) { return tensor::siluGate(in[0], in[1]); };
+    const auto gelu = [](bool tanh) {
+        return [tanh](const Tensors& in) { return tensor::geluGate(in[0], in.size() > 1 ? in[1] : Tensor(), tanh); };
+    };
     const auto drop = [](const Tensors& in) { return tensor::dropout(in[0], 0.25, {rng, 3, 2, places}); };
     const auto loss = [](const Tensors& in) {
         HeadLossInfo info;
@@ -87,8 +97,14 @@ std::vector<NamedOperation> operations()
         return at::cat({value.view({1}), at::tensor(info.nll, at::kDouble).to(value.options().requires_grad(false))});
     };
     return {{"norm", norm, {{wave({70, 64}, 0.7), wave({64}, 0.3)}, {wave({3, 77}, 0.7), wave({77}, 0.3)}}},
+            {"layer norm", layerNorm,
+             {{steps({70, 64}, 0.7) + 0.5, steps({70, 64}, 0.4), wave({64}, 0.3), wave({64}, 0.9)},
+              {steps({3, 77}, 0.7), steps({3, 77}, 0.4), wave({77}, 0.3), wave({77}, 0.9)}}},
+            {"layer norm", plainLayerNorm, {{wave({70, 64}, 0.7), wave({64}, 0.3)}}},
             {"rotation", turn, {{wave({5, 3, 16}, 0.7)}}},
             {"gate", gate, {{wave({9, 64}, 0.7) * 4, wave({9, 64}, 0.3)}, {wave({1, 77}, 0.7), wave({1, 77}, 0.3)}}},
+            {"gelu", gelu(false), {{wave({9, 64}, 0.7) * 4, wave({9, 64}, 0.3)}, {wave({1, 77}, 0.7) * 4}}},
+            {"gelu", gelu(true), {{wave({9, 64}, 0.7) * 4, wave({9, 64}, 0.3)}, {wave({1, 77}, 0.7) * 4}}},
             {"dropout", drop, {{wave({5, 64}, 0.7)}, {wave({5, 7}, 0.7)}}},
             {"loss", loss, {{wave({5, 16}, 0.7)}}}};
 }
