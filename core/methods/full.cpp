@@ -14,7 +14,8 @@ public:
     {
         for (auto& [name, parameter] : model.parameters()) {
             // Own memory: the file's mapping is shared and must not change.
-            const auto dtype = parameter->scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+            const auto own = parameter->scalar_type();
+            const auto dtype = own == at::kDouble || own == at::kBFloat16 ? own : at::kFloat;
             *parameter = parameter->to(dtype, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
             m_trainable.push_back({name, *parameter, parameter->dim() > 1, parameter == &model.embedding});
         }
@@ -38,7 +39,8 @@ private:
     std::vector<TrainableTensor> m_trainable;
 };
 
-/// Full fine-tuning: every weight may move. Weight decay spares norms (one-dimensional tensors).
+/// Full fine-tuning: every weight may move, in the numbers that the model computes with; float16, which
+/// holds too few sizes, becomes float32. Weight decay spares norms (one-dimensional tensors).
 class Full final : public Method
 {
 public:

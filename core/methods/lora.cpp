@@ -61,8 +61,10 @@ public:
         const Tensor dropped =
             pass.training ? tensor::dropout(x, dropout, {*pass.dropout, pass.draw, site.index, pass.places}) : x;
         // Codes are decoded again by their own node; float64 is for gradient checks.
-        if (site.packed || site.weight.scalar_type() == at::kDouble)
-            return site.base(x) + at::mm(at::mm(dropped, a.t()), b.t()) * scale;
+        if (site.packed || site.weight.scalar_type() == at::kDouble) {
+            const auto type = x.scalar_type();
+            return site.base(x) + at::mm(at::mm(dropped, a.to(type).t()), b.to(type).t()) * scale;
+        }
         const Tensor bias = site.bias.defined() ? site.bias : at::empty({0}, site.weight.options());
         return LowRankFunction::apply(x, dropped, a, b, site.matrix(), bias, scale);
     }

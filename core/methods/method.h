@@ -16,7 +16,7 @@ namespace fettle::methods {
 struct TrainableTensor
 {
     std::string name;     ///< without prefix: "model.layers.0.self_attn.q_proj.lora_A.weight"
-    at::Tensor value;     ///< float32 leaf that requires a gradient
+    at::Tensor value;     ///< leaf that requires a gradient, in float32 or bfloat16
     bool decays = true;   ///< weight decay applies
     bool table = false;   ///< of embeddings: a step reads few of its rows
 };

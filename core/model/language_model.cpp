@@ -28,9 +28,9 @@ void Model::pack(tensor::WeightKind kind)
 {
     for (auto* site : sites()) {
         if (!site->packed)
-            site->pack(kind);
+            site->pack(kind, device());
     }
-    if (kind == tensor::WeightKind::Int8)
+    if (kind == tensor::WeightKind::Int8 && device().is_cpu())
         packTables();
 }
 

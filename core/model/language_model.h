@@ -55,8 +55,8 @@ public:
 
     at::ScalarType dtype() const { return packedEmbedding ? at::kFloat : embedding.scalar_type(); }
     c10::Device device() const { return packedEmbedding ? c10::kCPU : embedding.device(); }
-    /// Holds the weights of all sites in few bits from now on; of int8 the tables too. The model is
-    /// in float32 on the processor, and nothing trains.
+    /// Holds the weights of all sites in few bits from now on; of int8 on the processor the tables too. There
+    /// the model is in float32. Nothing trains.
     void pack(tensor::WeightKind kind);
     void to(c10::Device device, at::ScalarType dtype);
 

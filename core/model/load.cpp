@@ -36,7 +36,8 @@ public:
     }
 
     /// Undefined where the files have no such weight.
-    Tensor take(const std::string& name)
+    Tensor take(const std::string& name) { return take(name, m_device, m_dtype); }
+    Tensor take(const std::string& name, c10::Device device, at::ScalarType dtype)
     {
         const auto* info = m_files.find(name);
         if (m_error || !info)
@@ -47,7 +48,7 @@ public:
             m_error = tensor.error();
             return {};
         }
-        auto loaded = tensor->to(m_device, m_dtype);
+        auto loaded = tensor->to(device, dtype);
         if (mapping && loaded.data_ptr() != tensor->data_ptr())
             mapping->forget(info->bytes); // converted: the file's pages would only take room
         return loaded;
@@ -117,10 +118,11 @@ void Loader::fill(LinearSite& site, const std::string& path, bool bias, std::int
     site.transposed = layer >= 0 && m_files.config().transposedWeights;
     if (packed && !site.transposed)
         site.packed = asStored(path + ".weight");
+    const bool coded = packed && hasFewBits(m_weights); // from what the file has, wherever the model computes
     if (!site.packed)
-        site.weight = take(path + ".weight");
-    if (packed && hasFewBits(m_weights) && site.weight.defined()) {
-        site.pack(m_weights);
+        site.weight = coded ? take(path + ".weight", c10::kCPU, at::kFloat) : take(path + ".weight");
+    if (coded && site.weight.defined()) {
+        site.pack(m_weights, m_device);
         forget(path + ".weight");
     }
     if (bias)
@@ -266,8 +268,7 @@ Result<void> checkMemory(const ModelConfig& config, at::ScalarType dtype, Weight
 
 /// A model of another kind than the caller can use.
 Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* wanted,
-                       c10::Device device, at::ScalarType dtype,
-                       WeightKind weights = WeightKind::Float32)
+                       at::ScalarType dtype, WeightKind weights = WeightKind::Float32)
 {
     const auto& config = files.config();
     const auto folder = files.folder().filename().string();
@@ -280,11 +281,6 @@ Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* want
             ErrorCode::Unsupported,
             fmt::format("this needs {}, and {} models are of another kind", wanted, config.family),
             folder, "Choose another model"};
-    if (hasFewBits(weights) && !device.is_cpu())
-        return Error{ErrorCode::Unsupported,
-                     fmt::format("weights held as {} compute on the processor only",
-                                 tensor::nameOf(weights)),
-                     "setting training.device", "Choose the processor, or weights of 32 bits"};
     const bool shared = weights == WeightKind::Stored16;
     return checkMemory(config, dtype, shared ? files.storedKind() : weights);
 }
@@ -294,7 +290,7 @@ Result<void> checkKind(const ModelFiles& files, ModelKind kind, const char* want
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype, WeightKind weights)
 {
-    if (auto fine = checkKind(files, ModelKind::Decoder, "a decoder", device, dtype, weights); !fine)
+    if (auto fine = checkKind(files, ModelKind::Decoder, "a decoder", dtype, weights); !fine)
         return fine.error();
     const auto& names = files.config().names;
     auto decoder = std::make_unique<Decoder>();
@@ -308,7 +304,7 @@ Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Devic
 Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype)
 {
-    if (auto fine = checkKind(files, ModelKind::Encoder, "an encoder", device, dtype); !fine)
+    if (auto fine = checkKind(files, ModelKind::Encoder, "an encoder", dtype); !fine)
         return fine.error();
     const auto& config = files.config();
     const auto& names = config.names;
@@ -334,8 +330,7 @@ Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& fil
                                                            c10::Device device, at::ScalarType dtype,
                                                            WeightKind weights)
 {
-    if (auto fine = checkKind(files, ModelKind::EncoderDecoder, "an encoder-decoder", device, dtype,
-                              weights);
+    if (auto fine = checkKind(files, ModelKind::EncoderDecoder, "an encoder-decoder", dtype, weights);
         !fine)
         return fine.error();
     const auto& config = files.config();

@@ -16,8 +16,7 @@ namespace fettle::model {
 /// allocated when the weights do not fit into free memory.
 /// `weights`: how the matrices of all sites are held, frozen; but for nf4 the tables too. They are
 /// packed one by one while they are read; 16 bits stay where they lie in the files, and what these
-/// hold otherwise is float32, as is everything on a graphics card. Errors: Unsupported there for
-/// int8 and nf4.
+/// hold otherwise is float32. On a graphics card the tables are in `dtype`, and so is all that is not int8 or nf4.
 Result<std::unique_ptr<Decoder>> loadDecoder(const ModelFiles& files, c10::Device device,
                                              at::ScalarType dtype,
                                              tensor::WeightKind weights = {});

@@ -14,9 +14,9 @@ Tensor LinearSite::matrix() const
     return transposed ? weight.t() : weight;
 }
 
-void LinearSite::pack(tensor::WeightKind kind)
+void LinearSite::pack(tensor::WeightKind kind, c10::Device device)
 {
-    packed = tensor::quantised(kind, matrix());
+    packed = tensor::quantised(kind, matrix(), device);
     weight = Tensor();
 }
 

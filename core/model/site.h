@@ -73,8 +73,8 @@ public:
     std::int64_t out() const { return packed ? packed->rows() : weight.size(transposed ? 1 : 0); }
     /// The weight as [out, in], whichever way it is stored; shares its memory, or is decoded anew.
     at::Tensor matrix() const;
-    /// Holds the weight in few bits from now on.
-    void pack(tensor::WeightKind kind);
+    /// Holds the weight in few bits from now on, on `device`.
+    void pack(tensor::WeightKind kind, c10::Device device = c10::kCPU);
     /// Adds a change [out, in] to the weight: summed in float32 or wider, rounded once. A packed one
     /// becomes float32.
     void addToWeight(const at::Tensor& delta);

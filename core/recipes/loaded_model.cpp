@@ -36,7 +36,7 @@ Result<std::shared_ptr<LoadedModel>> loadBase(const fs::path& folder, const std:
     auto encoder = loadEncoder(folder);
     if (!encoder)
         return encoder.error();
-    auto chosen = tensor::chooseDevice(device == "auto" && hasFewBits(weights) ? "cpu" : device);
+    auto chosen = tensor::chooseDevice(device);
     if (!chosen)
         return chosen.error();
     const auto dtype = dtypeFor(*chosen, precision);
@@ -154,7 +154,8 @@ Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace
     }
     const auto kind = weights.value_or(weightKind(values));
     const bool whole = run && values.text("method") == "full"; // its weights are packed when they are there
-    auto loaded = loadBase(record->folder, device, precision, whole ? WeightKind::Float32 : kind);
+    auto loaded = loadBase(record->folder, device, whole && precision == "auto" ? "float32" : precision,
+                           whole ? WeightKind::Float32 : kind);
     if (!loaded)
         return loaded;
     (*loaded)->which = which;
@@ -166,9 +167,6 @@ Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace
     if (hasFewBits(kind))
         (*loaded)->fingerprint += fmt::format(" {}", tensor::nameOf(kind));
     if (whole && hasFewBits(kind)) {
-        if (!(*loaded)->decoder->device().is_cpu())
-            return Error{ErrorCode::Unsupported, "weights of few bits compute on the processor only", "weights",
-                         "Leave them at float32"};
         (*loaded)->attached.reset();
         (*loaded)->decoder->pack(kind);
     }

@@ -39,8 +39,7 @@ using WeightChoice = std::optional<tensor::WeightKind>;
 /// "": nothing. Errors: InvalidInput for a name that is none.
 Result<WeightChoice> weightChoiceFrom(const std::string& name);
 
-/// `which`: a model's name or "run:<id, number or name>". device: "auto", "cpu", "cuda"; fewer bits
-/// compute on the processor. precision: "auto", "float32" or, on a graphics card, "bfloat16".
+/// `which`: a model's name or "run:<id, number or name>". device: "auto", "cpu", "cuda". precision: "auto", "float32" or, on a graphics card, "bfloat16".
 Result<std::shared_ptr<LoadedModel>> loadModel(const store::Workspace& workspace, const std::string& which,
                                                const std::string& device = "auto", WeightChoice weights = {},
                                                const std::string& precision = "auto");

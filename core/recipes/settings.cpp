@@ -75,7 +75,7 @@ void addModel(ParamList& list)
 {
     list.push_back(choice("model.weights", "Original held in", "quantised weights",
                           "Fewer bits for the numbers of the original, which stay as they are while an add-on learns: less "
-                          "memory, quicker answers, a little less exact. On the processor only.",
+                          "memory, quicker answers on the processor, a little less exact.",
                           "Nothing is lost with 32 bits; with 8 hardly anything.", {"float32", "int8", "nf4"},
                           {"32 bits", "8 bits", "4 bits (NF4)"}));
 }
@@ -152,7 +152,9 @@ void addTraining(ParamList& list)
                           "A graphics card is used when it is ready.", {"auto", "cpu", "cuda"},
                           {"best available", "processor", "graphics card"}));
     list.push_back(choice("training.precision", "Number size", "dtype",
-                          "Numbers in the frozen model; weights that train are always 32 bits.",
+                          "Numbers of the original, in 16 bits on a graphics card only. Add-ons always train in 32; a whole "
+                          "model does too unless you ask for 16, then its weights are rounded up or down at random at each "
+                          "step, right on average.",
                           "On a processor only 32 bits are fast; a graphics card is fast with 16.",
                           {"auto", "float32", "bfloat16"}, {"best for the device", "32 bits", "16 bits (bfloat16)"}));
 }
@@ -200,6 +202,12 @@ tensor::WeightKind weightKind(const ParamValues& settings)
     const auto kind = *tensor::weightKindFrom(settings.text("model.weights"));
     const bool frozen = settings.text("method") != "full";
     return kind == tensor::WeightKind::Float32 && frozen ? tensor::WeightKind::Stored16 : kind;
+}
+
+std::string precisionOf(const ParamValues& settings)
+{
+    const auto asked = settings.text("training.precision");
+    return asked == "auto" && settings.text("method") == "full" ? "float32" : asked;
 }
 
 const ParamList& trainingSettings()

@@ -13,6 +13,8 @@ const ParamList& trainingSettings();
 /// How a run with these settings holds the numbers of the original: those of 32 bits that do not
 /// train as Stored16, so that a file's 16 bits need not be widened.
 tensor::WeightKind weightKind(const ParamValues& settings);
+/// training.precision, in which "auto" means float32 where the whole model trains.
+std::string precisionOf(const ParamValues& settings);
 
 /// A named file with settings: resources/recipes/*.json or a user's own.
 struct Recipe

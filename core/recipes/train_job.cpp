@@ -84,7 +84,7 @@ private:
         context.emit(jobs::PhaseChanged{"load model", -1, ""});
         const auto available = deviceReport().memoryAvailable;
         auto loaded = loadModel(*m_workspace, m_run.model, values.text("training.device"), weightKind(values),
-                                values.text("training.precision"));
+                                precisionOf(values));
         if (!loaded)
             return loaded.error();
         m_model = *std::move(loaded);

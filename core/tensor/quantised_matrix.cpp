@@ -107,6 +107,11 @@ Int8Matrix::Int8Matrix(const float* values, Index rows, Index columns)
     });
 }
 
+MatrixParts Int8Matrix::parts() const
+{
+    return {codes(0), rows() * columns(), scales(0), rows() * over(columns(), kCodeBlock)};
+}
+
 const std::int8_t* Int8Matrix::codes(Index row) const
 {
     return reinterpret_cast<const std::int8_t*>(m_codes.data()) + row * columns();
@@ -150,6 +155,13 @@ Nf4Matrix::Nf4Matrix(const float* values, Index rows, Index columns)
     m_offset = static_cast<float>(sum / static_cast<double>(blocks));
     encodeNested(absmax, m_offset, reinterpret_cast<std::uint8_t*>(m_scales.data()),
                  m_nested.data());
+}
+
+MatrixParts Nf4Matrix::parts() const
+{
+    const auto count = rows() * columns(), blocks = over(count, kFourBitBlock);
+    return {m_codes.data(),      over(count, 2), m_nested.data(), over(blocks, kNestedBlock),
+            reinterpret_cast<const std::uint8_t*>(m_scales.data()), blocks, m_offset};
 }
 
 Index Nf4Matrix::mostDirectRows() const { return columns() % kFourBitBlock == 0 ? kDirectRows : 0; }

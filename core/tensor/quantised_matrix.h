@@ -71,6 +71,18 @@ private:
     std::shared_ptr<const void> m_keepAlive;
 };
 
+/// Where what makes up a matrix of few bits lies.
+struct MatrixParts
+{
+    const void* codes; ///< row-major; of 4 bits two in each byte
+    std::int64_t codeBytes;
+    const float* scales; ///< for 64 values of a row; of nf4 for 256 of the scaleCodes
+    std::int64_t scaleCount;
+    const std::uint8_t* scaleCodes = nullptr; ///< of nf4: for 64 values
+    std::int64_t scaleCodeCount = 0;
+    float offset = 0;
+};
+
 /// Signed 8-bit codes -127..127, times a float32 scale for 64 values along the row: 1.0625 bytes a
 /// weight, what llama.cpp's Q8_0 takes with a half-precision scale for 32. The longer block costs a
 /// tenth more rounding error (a code is still 1/254 of the block's largest value at most), and its
@@ -82,6 +94,7 @@ public:
     Int8Matrix(const float* values, std::int64_t rows, std::int64_t columns);
 
     WeightKind kind() const override { return WeightKind::Int8; }
+    MatrixParts parts() const;
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:
@@ -104,6 +117,7 @@ public:
     Nf4Matrix(const float* values, std::int64_t rows, std::int64_t columns);
 
     WeightKind kind() const override { return WeightKind::Nf4; }
+    MatrixParts parts() const;
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:

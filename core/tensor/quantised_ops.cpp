@@ -1,5 +1,6 @@
 #include "tensor/quantised_ops.h"
 
+#include "tensor/device_matrix.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops_detail.h"
 #include "tensor/parallel.h"
@@ -38,6 +39,14 @@ struct Held : torch::CustomClassHolder
     QuantisedPtr matrix;
 };
 
+/// The values for a product with x.
+Tensor valuesFor(const QuantisedMatrix& matrix, const Tensor& x)
+{
+    if (const auto* there = asDeviceMatrix(matrix))
+        return there->values(x.scalar_type());
+    return decoded(matrix).to(x.options());
+}
+
 struct LinearFunction : Function<LinearFunction>
 {
     /// An empty bias means none.
@@ -45,7 +54,7 @@ struct LinearFunction : Function<LinearFunction>
                           const c10::intrusive_ptr<Held>& held)
     {
         ctx->saved_data["matrix"] = c10::IValue::make_capsule(held);
-        const auto weight = decoded(*held->matrix).to(x.options());
+        const auto weight = valuesFor(*held->matrix, x);
         return bias.numel() > 0 ? at::linear(x, weight, bias) : at::linear(x, weight);
     }
     static variable_list backward(AutogradContext* ctx, variable_list grads)
@@ -55,7 +64,7 @@ struct LinearFunction : Function<LinearFunction>
         const auto& dy = grads[0];
         Tensor dx, dBias;
         if (ctx->needs_input_grad(0))
-            dx = at::mm(dy, decoded(*held->matrix).to(dy.options()));
+            dx = at::mm(dy, valuesFor(*held->matrix, dy));
         if (ctx->needs_input_grad(1))
             dBias = dy.sum(0);
         return {dx, dBias, Tensor()};
@@ -95,15 +104,22 @@ Tensor fewRows(const Tensor& x, const QuantisedMatrix& matrix)
 
 } // namespace
 
-QuantisedPtr quantised(WeightKind kind, const Tensor& matrix)
+QuantisedPtr quantised(WeightKind kind, const Tensor& matrix, c10::Device device)
 {
     const at::NoGradGuard noGrad;
     const auto values = matrix.to(at::kCPU, at::kFloat).contiguous();
-    return quantised(kind, values.const_data_ptr<float>(), values.size(0), values.size(1));
+    auto host = quantised(kind, values.const_data_ptr<float>(), values.size(0), values.size(1));
+    if (device.is_cpu())
+        return host;
+    if (kind == WeightKind::Int8)
+        return std::make_shared<DeviceMatrix>(static_cast<const Int8Matrix&>(*host), device);
+    return std::make_shared<DeviceMatrix>(static_cast<const Nf4Matrix&>(*host), device);
 }
 
 Tensor decoded(const QuantisedMatrix& matrix)
 {
+    if (const auto* there = asDeviceMatrix(matrix))
+        return there->values(at::kFloat);
     const Tensor values = at::empty({matrix.rows(), matrix.columns()}, at::kFloat);
     decodeInto(matrix, 0, matrix.rows(), values.data_ptr<float>());
     return values;

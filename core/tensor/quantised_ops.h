@@ -6,10 +6,11 @@
 
 namespace fettle::tensor {
 
-/// A matrix [rows, columns] of any float type on the processor, quantised. `kind` is Int8 or Nf4.
-QuantisedPtr quantised(WeightKind kind, const at::Tensor& matrix);
+/// A matrix [rows, columns] of any float type, quantised on the processor; its codes lie on `device`. `kind`
+/// is Int8 or Nf4.
+QuantisedPtr quantised(WeightKind kind, const at::Tensor& matrix, c10::Device device = c10::kCPU);
 
-/// The values [rows, columns] in float32.
+/// The values [rows, columns] in float32, where the codes lie.
 at::Tensor decoded(const QuantisedMatrix& matrix);
 /// Rows `ids` [n] of the matrix, [n, columns].
 at::Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t>& ids);

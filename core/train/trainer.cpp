@@ -52,7 +52,7 @@ TrainerSettings TrainerSettings::from(const ParamValues& values, std::uint64_t s
     s.microBatchTokens = values.integer("training.microBatchTokens");
     s.schedule = values.text("training.schedule");
     s.optimizer = {values.real("training.beta1"), values.real("training.beta2"), values.real("training.epsilon"),
-                   values.real("training.weightDecay"), values.text("training.optimizer") == "adamw8bit"};
+                   values.real("training.weightDecay"), values.text("training.optimizer") == "adamw8bit", seed};
     s.checkEvery = values.integer("checks.everySteps");
     s.earlyStop = values.flag("checks.earlyStop");
     s.stopOnRise = values.flag("checks.stopOnRise");

@@ -54,6 +54,7 @@ const Row kRows[] = {
     {"G7-readable", kLarge, "lora", at::kBFloat16, 16384, 180, 0.8, 1024, true},
     {"G1-lora", kLarge, "lora", at::kBFloat16, 16384, 2048, 0, 2048, false},
     {"G8-full-float32", kSmall, "full", at::kFloat, 8192, 180, 0.8, 1024, false},
+    {"G8-full-bfloat16", kSmall, "full", at::kBFloat16, 8192, 180, 0.8, 1024, false},
 };
 
 Json configOf(const Shape& s)

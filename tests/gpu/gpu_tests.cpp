@@ -126,7 +126,7 @@ void kernelsAgree()
 }
 
 /// A small decoder whose heads packed attention takes, the same weights wherever it is opened.
-std::unique_ptr<model::Decoder> smallDecoder(c10::Device device, at::ScalarType type)
+std::unique_ptr<model::Decoder> smallDecoder(c10::Device device, at::ScalarType type, tensor::WeightKind weights = {})
 {
     const auto folder = scratch() / "small";
     if (!fs::exists(folder)) {
@@ -138,7 +138,7 @@ std::unique_ptr<model::Decoder> smallDecoder(c10::Device device, at::ScalarType 
         tests::writeRandomModel(folder, config).value();
     }
     auto files = model::ModelFiles::open(folder).value();
-    return model::loadDecoder(files, device, type).value();
+    return model::loadDecoder(files, device, type, weights).value();
 }
 
 /// Loss and the gradient of every weight of a packed batch.
@@ -187,30 +187,55 @@ Setup smallRun(const char* folder)
     return setup;
 }
 
+struct Kind
+{
+    const char *words, *method;
+    bool eightBits;
+    tensor::WeightKind weights;
+};
+/// In int8 the processor holds the tables in 8 bits too: a run there is another one.
+constexpr Kind kRuns[] = {{"an add-on", "lora", false, tensor::WeightKind::Float32},
+                          {"an add-on on NF4", "lora", false, tensor::WeightKind::Nf4},
+                          {"the whole model", "full", false, tensor::WeightKind::Float32},
+                          {"the whole model, moments in 8 bits", "full", true, tensor::WeightKind::Float32}};
+
 void aRunLearnsAsOnTheProcessor()
 {
-    for (const char* method : {"lora", "full"}) {
+    for (const auto& kind : kRuns) {
         auto setup = smallRun("processor");
-        setup.method = method, setup.dropout = 0.1, setup.save = false, setup.steps = 10;
-        setup.learningRate = std::string(method) == "lora" ? 1e-3 : 1e-4;
-        const auto expected = carryOut(*smallDecoder(at::kCPU, at::kFloat), setup);
+        setup.method = kind.method, setup.eightBits = kind.eightBits;
+        setup.dropout = 0.1, setup.save = false, setup.steps = 10;
+        setup.learningRate = setup.method == "lora" ? 1e-3 : 1e-4;
+        const auto expected = carryOut(*smallDecoder(at::kCPU, at::kFloat, kind.weights), setup);
         for (const auto type : {at::kFloat, at::kBFloat16}) {
-            const auto ours = carryOut(*smallDecoder(kCard, type), setup);
+            const auto ours = carryOut(*smallDecoder(kCard, type, kind.weights), setup);
             for (std::size_t i = 0; i < expected.losses.size(); ++i) {
                 const auto apart = std::abs(ours.losses[i] / expected.losses[i] - 1);
                 require(apart <= (type == at::kFloat ? 1e-4 : 1e-2),
-                        fmt::format("{} in {}, step {}: {} against {}", method, c10::toString(type), i + 1, ours.losses[i],
+                        fmt::format("{} in {}, step {}: {} against {}", kind.words, c10::toString(type), i + 1, ours.losses[i],
                                     expected.losses[i]));
             }
         }
     }
 }
 
+void aModelInEightBitsLearns()
+{
+    auto setup = smallRun("int8");
+    setup.save = false, setup.steps = 10;
+    const auto losses = carryOut(*smallDecoder(kCard, at::kBFloat16, tensor::WeightKind::Int8), setup).losses;
+    const auto exact = carryOut(*smallDecoder(kCard, at::kBFloat16), setup).losses;
+    for (std::size_t i = 0; i < exact.size(); ++i)
+        require(std::abs(losses[i] / exact[i] - 1) <= 2e-2, fmt::format("step {}: {} against {}", i + 1, losses[i], exact[i]));
+}
+
+/// Weights in bfloat16 with moments in 8 bits, and an add-on.
 void aResumedRunIsTheSame()
 {
-    for (const char* method : {"lora", "full"}) {
+    for (const bool eightBits : {false, true}) {
+        const char* method = eightBits ? "full" : "lora";
         auto setup = smallRun((std::string("whole-") + method).c_str());
-        setup.method = method, setup.dropout = 0.1;
+        setup.method = method, setup.dropout = 0.1, setup.eightBits = eightBits;
         const auto whole = carryOut(*smallDecoder(kCard, at::kBFloat16), setup);
         setup.folder = scratch() / (std::string("parted-") + method);
         fs::create_directories(setup.folder);
@@ -270,6 +295,7 @@ constexpr Check kChecks[] = {{"own kernels and packed attention are in use", ker
                              {"kernels give what the processor gives in float64", kernelsAgree},
                              {"a model gives the same loss and gradients", aModelAgrees},
                              {"a run learns as on the processor", aRunLearnsAsOnTheProcessor},
+                             {"a model in 8 bits learns", aModelInEightBitsLearns},
                              {"a resumed run is the same bit for bit", aResumedRunIsTheSame},
                              {"the same answers are written", theSameAnswersAreWritten},
                              {"a full card is no end", aFullCardIsNoEnd}};

@@ -41,7 +41,7 @@ struct OnHost
     template<class Body> static int tensors(const Body& body, int tensors, std::int64_t)
     {
         for (int tensor = 0; tensor < tensors; ++tensor) {
-            for (std::int64_t i = 0; i < body.a.tensors[tensor].count; ++i)
+            for (std::int64_t i = 0; i < body.count(tensor); ++i)
                 body(tensor, i);
         }
         return 0;

@@ -3,6 +3,8 @@
 #include "tensor/cuda/cuda_ops.h"
 #include "tensor/cuda/load_kernels.h"
 #include "tensor/cuda/self_check.h"
+#include "tensor/device_matrix.h"
+#include "tensor/quantised_ops.h"
 #include "train/optimizers/adamw.h"
 
 #include "golden.h"
@@ -41,6 +43,7 @@ cuda::KernelTable noted()
     table.loss = [](const cuda::LossArgs& a) { return note("loss"), hostTable().loss(a); };
     table.adamw = [](const cuda::AdamwArgs& a) { return note("optimizer step"), hostTable().adamw(a); };
     table.sumsOfSquares = [](const cuda::SquaresArgs& a) { return note("gradient length"), hostTable().sumsOfSquares(a); };
+    table.decode = [](const cuda::DecodeArgs& a) { return note("decoding"), hostTable().decode(a); };
     return table;
 }
 
@@ -72,14 +75,33 @@ std::unique_ptr<methods::Attached> addOn(model::Decoder& decoder)
     return attached;
 }
 
-/// One pass of a small model with every parameter training, or an add-on.
-Pass passOf(const std::string& fixture, at::ScalarType type, bool withAddOn = false)
+/// Holds the matrices of the sites in codes as on a device; in float64 the values of these codes.
+void packAsOnDevice(model::Decoder& decoder, WeightKind kind)
+{
+    for (auto* site : decoder.sites()) {
+        const auto host = quantised(kind, site->matrix());
+        if (decoder.dtype() == at::kDouble)
+            site->weight = decoded(*host).to(at::kDouble);
+        else if (kind == WeightKind::Int8)
+            site->packed = std::make_shared<DeviceMatrix>(static_cast<const Int8Matrix&>(*host), at::kCPU);
+        else
+            site->packed = std::make_shared<DeviceMatrix>(static_cast<const Nf4Matrix&>(*host), at::kCPU);
+        if (site->packed)
+            site->weight = at::Tensor();
+    }
+}
+
+/// One pass of a small model with every parameter training, or an add-on; `weights`: as it is held.
+Pass passOf(const std::string& fixture, at::ScalarType type, bool withAddOn = false,
+            WeightKind weights = WeightKind::Float32)
 {
     auto files = model::ModelFiles::open(tests::sourceFolder() / "tests/fixtures" / fixture).value();
     auto decoder = model::loadDecoder(files, at::kCPU, type).value();
     model::PackedTokens tokens;
     tokens.add(std::vector<std::int32_t>{5, 9, 2, 7, 7, 1});
     tokens.add(std::vector<std::int32_t>{3, 4, 8});
+    if (hasFewBits(weights))
+        packAsOnDevice(*decoder, weights);
     const auto attached = withAddOn ? addOn(*decoder) : nullptr;
     for (auto& [name, parameter] : decoder->parameters())
         *parameter = parameter->detach().clone().set_requires_grad(!withAddOn);
@@ -113,7 +135,7 @@ private Q_SLOTS:
         const auto parting = cuda::partingKernels(at::kCPU);
         QVERIFY2(parting.empty(), parting.empty() ? "" : parting[0].c_str());
         const std::vector<std::string> all = {"norm", "layer norm", "rotation", "gate", "gelu", "dropout", "loss",
-                                              "optimizer step", "gradient length"};
+                                              "optimizer step", "gradient length", "decoding"};
         QCOMPARE(started, all);
     }
 
@@ -121,7 +143,7 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("name");
         for (const char* name : {"norm", "layer norm", "rotation", "gate", "gelu", "dropout", "loss", "optimizer step",
-                                 "gradient length"})
+                                 "gradient length", "decoding"})
             QTest::newRow(name) << name;
     }
     void theSelfCheckNamesAKernelThatErrs()
@@ -156,6 +178,8 @@ private Q_SLOTS:
             table.adamw = [](const cuda::AdamwArgs& a) { auto b = a; b.inverseRoot = 1; return hostTable().adamw(b); };
         if (name == "gradient length")
             table.sumsOfSquares = [](const cuda::SquaresArgs& a) { auto b = a; b.counts[0] -= 1; return hostTable().sumsOfSquares(b); };
+        if (name == "decoding")
+            table.decode = [](const cuda::DecodeArgs& a) { auto b = a; b.offset *= 1.001F; return hostTable().decode(b); };
         const cuda::Installed installed(table, c10::DeviceType::CPU);
         QCOMPARE(cuda::partingKernels(at::kCPU), std::vector<std::string>{name.toStdString()});
     }
@@ -189,16 +213,22 @@ private Q_SLOTS:
         QTest::addColumn<bool>("half");
         QTest::addColumn<bool>("withAddOn");
         QTest::addColumn<QStringList>("kernels");
+        QTest::addColumn<QString>("weights");
         const QStringList llama = {"norm", "rotation", "gate", "loss"};
-        QTest::newRow("float32") << "tiny_llama" << false << false << llama;
-        QTest::newRow("bfloat16") << "tiny_llama" << true << false << llama;
-        QTest::newRow("an add-on in float32") << "tiny_llama" << false << true << llama;
-        QTest::newRow("an add-on in bfloat16") << "tiny_llama" << true << true << llama;
-        QTest::newRow("layer norms") << "families/gpt2" << false << false << QStringList{"layer norm", "gelu", "loss"};
+        QTest::newRow("float32") << "tiny_llama" << false << false << llama << "float32";
+        QTest::newRow("bfloat16") << "tiny_llama" << true << false << llama << "float32";
+        QTest::newRow("an add-on in float32") << "tiny_llama" << false << true << llama << "float32";
+        QTest::newRow("an add-on in bfloat16") << "tiny_llama" << true << true << llama << "float32";
+        QTest::newRow("layer norms") << "families/gpt2" << false << false << QStringList{"layer norm", "gelu", "loss"} << "float32";
         QTest::newRow("parallel blocks") << "families/gpt_neox" << false << false
-                                         << QStringList{"layer norm", "rotation", "gelu", "loss"};
-        QTest::newRow("gates of gelu") << "families/gemma" << false << false << QStringList{"norm", "rotation", "gelu", "loss"};
-        QTest::newRow("experts") << "families/mixtral" << false << false << llama;
+                                         << QStringList{"layer norm", "rotation", "gelu", "loss"} << "float32";
+        QTest::newRow("gates of gelu") << "families/gemma" << false << false << QStringList{"norm", "rotation", "gelu", "loss"} << "float32";
+        for (const bool half : {false, true}) {
+            for (const char* weights : {"int8", "nf4"})
+                QTest::addRow("an add-on on %s in %s", weights, half ? "bfloat16" : "float32")
+                    << "tiny_llama" << half << true << QStringList{"norm", "decoding", "rotation", "gate", "loss"} << weights;
+        }
+        QTest::newRow("experts") << "families/mixtral" << false << false << llama << "float32";
     }
     void aModelGivesTheSameLossAndGradients()
     {
@@ -206,10 +236,12 @@ private Q_SLOTS:
         QFETCH(bool, half);
         QFETCH(bool, withAddOn);
         QFETCH(QStringList, kernels);
-        const auto expected = passOf(fixture.toStdString(), at::kDouble, withAddOn);
+        QFETCH(QString, weights);
+        const auto kind = *weightKindFrom(weights.toStdString());
+        const auto expected = passOf(fixture.toStdString(), at::kDouble, withAddOn, kind);
         const auto table = noted();
         const cuda::Installed installed(table, c10::DeviceType::CPU);
-        const auto ours = passOf(fixture.toStdString(), half ? at::kBFloat16 : at::kFloat, withAddOn);
+        const auto ours = passOf(fixture.toStdString(), half ? at::kBFloat16 : at::kFloat, withAddOn, kind);
         QStringList names;
         for (const auto& name : started)
             names << QString::fromStdString(name);
@@ -225,7 +257,8 @@ private Q_SLOTS:
             // In bfloat16 the layers between add up their roundings, and 32 numbers a row average little:
             // the direction counts, not each entry.
             const auto cosine = (own * gradient).sum().item<double>() / (own.norm() * gradient.norm()).item<double>();
-            QVERIFY2(half ? cosine > 0.998 : near(own, gradient, 1e-4, 1e-5 * size),
+            // Decoded values are rounded to 8 bits once more, which those in float64 are not.
+            QVERIFY2(half ? cosine > (hasFewBits(kind) ? 0.99 : 0.998) : near(own, gradient, 1e-4, 1e-5 * size),
                      qPrintable(QString("%1: cosine %2").arg(name.c_str()).arg(cosine)));
         }
     }
@@ -259,6 +292,72 @@ private Q_SLOTS:
         QCOMPARE(started, (std::vector<std::string>{"gradient length", "optimizer step"}));
         for (std::size_t i = 0; i < ours.size(); ++i)
             QVERIFY2(near(ours[i], expected[i], 1e-5, 1e-6), qPrintable(QString::number(i)));
+    }
+
+    /// Weights in bfloat16 take the same noise in both ways of computing, and codes are those of the processor's.
+    void otherFormsOfTheStepAgree_data()
+    {
+        QTest::addColumn<bool>("half");
+        QTest::newRow("weights in bfloat16") << true;
+        QTest::newRow("moments in 8 bits") << false;
+    }
+    void otherFormsOfTheStepAgree()
+    {
+        QFETCH(bool, half);
+        const auto run = [&](bool withKernels) {
+            const auto table = noted();
+            std::optional<cuda::Installed> installed;
+            if (withKernels)
+                installed.emplace(table, c10::DeviceType::CPU);
+            const auto type = half ? at::kBFloat16 : at::kFloat;
+            std::vector<methods::TrainableTensor> tensors;
+            for (std::int64_t i = 0; i < 3; ++i)
+                tensors.push_back({"w" + std::to_string(i), (at::arange(5003 + i) * 0.37).sin().to(type).set_requires_grad(true)});
+            train::Adamw optimizer(tensors, {0.9, 0.99, 1e-8, 0.1, !half, 11});
+            for (int step = 0; step < 4; ++step) {
+                for (auto& each : tensors)
+                    each.value.mutable_grad() = (at::arange(each.value.numel()) * 0.21 * (step + 1)).cos().to(type);
+                optimizer.step(1e-2, 0.5);
+            }
+            std::vector<at::Tensor> out;
+            for (const auto& each : tensors)
+                out.push_back(each.value.detach().to(at::kDouble));
+            for (const auto& [name, value] : optimizer.state())
+                out.push_back(value.to(at::kDouble));
+            return out;
+        };
+        const auto ours = run(true), expected = run(false);
+        QCOMPARE(started, (std::vector<std::string>{"optimizer step"}));
+        QCOMPARE(ours.size(), expected.size());
+        for (std::size_t i = 0; i < ours.size(); ++i) {
+            // The last bit of float32 decides of few: over the last bit of bfloat16, or one code up or down.
+            const auto away = (ours[i] - expected[i]).abs();
+            const auto other = away.gt(expected[i].abs() * 1e-5 + 1e-5).to(at::kDouble).mean().item<double>();
+            QVERIFY2(other < 2e-3, qPrintable(QString("%1: %2").arg(i).arg(other)));
+            QVERIFY2(away.max().item<double>() <= (i >= 3 && !half ? 1 : 8e-3), qPrintable(QString::number(i)));
+        }
+    }
+
+    /// By the kernel, and by LibTorch's operations where there is none.
+    void codesOnADeviceHaveTheValuesOfTheProcessor()
+    {
+        for (const auto kind : {WeightKind::Int8, WeightKind::Nf4}) {
+            for (const auto& [rows, columns] : {std::pair{5, 64}, std::pair{7, 33}, std::pair{300, 192}}) {
+                const auto host = quantised(kind, (at::arange(rows * columns) * 0.71).sin().view({rows, columns}));
+                const DeviceMatrix own = kind == WeightKind::Int8
+                                             ? DeviceMatrix(static_cast<const Int8Matrix&>(*host), at::kCPU)
+                                             : DeviceMatrix(static_cast<const Nf4Matrix&>(*host), at::kCPU);
+                const auto expected = decoded(*host);
+                QVERIFY(at::equal(decoded(own), expected));
+                std::vector<float> some(static_cast<std::size_t>(2 * columns));
+                own.decode(3, 2, some.data());
+                QVERIFY(at::equal(at::tensor(some), expected.narrow(0, 3, 2).flatten()));
+                const auto table = noted();
+                const cuda::Installed installed(table, c10::DeviceType::CPU);
+                QVERIFY(at::equal(own.values(at::kFloat), expected));
+                QVERIFY(at::equal(own.values(at::kBFloat16), expected.to(at::kBFloat16)));
+            }
+        }
     }
 
     /// Without a card and without the library nothing is in use and the sentence says why.

@@ -1,11 +1,14 @@
 #include "gpu/gpu_runs.h"
+#include "recipes/settings.h"
 #include "tensor/cuda/cuda_ops.h"
 #include "tensor/device.h"
 #include "tensor/host_launch.h"
 
 #include "golden.h"
+#include "model/random_model.h"
 
 #include <ATen/record_function.h>
+#include <QTemporaryDir>
 #include <QTest>
 #include <set>
 
@@ -52,6 +55,15 @@ std::unique_ptr<model::Decoder> decoderOf(const std::filesystem::path& folder, a
 }
 
 const std::filesystem::path kTiny = tests::sourceFolder() / "tests/fixtures/tiny_llama";
+
+/// Its matrices are large enough for moments in 8 bits.
+Json largerConfig()
+{
+    return {{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"hidden_size", 64}, {"intermediate_size", 128},
+            {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"head_dim", 16},
+            {"vocab_size", 640}, {"max_position_embeddings", 128}, {"rms_norm_eps", 1e-5}, {"rope_theta", 10000.0},
+            {"hidden_act", "silu"}, {"tie_word_embeddings", true}, {"bos_token_id", 0}, {"eos_token_id", 1}};
+}
 
 gpu::Setup setupOf(const char* method, std::int64_t steps)
 {
@@ -109,6 +121,51 @@ private Q_SLOTS:
         readsOf(1); // what is made once for all
         const int few = readsOf(2), more = readsOf(7);
         QCOMPARE(more - few, 5);
+    }
+
+    void aWholeModelIsInFloat32UnlessAskedOtherwise()
+    {
+        const auto precisionOf = [](const char* method, const char* asked) {
+            ParamValues values(recipes::trainingSettings());
+            values.set("method", method).value();
+            values.set("training.precision", asked).value();
+            return recipes::precisionOf(values);
+        };
+        QCOMPARE(precisionOf("full", "auto"), std::string("float32"));
+        QCOMPARE(precisionOf("full", "bfloat16"), std::string("bfloat16"));
+        QCOMPARE(precisionOf("lora", "auto"), std::string("auto"));
+    }
+
+    /// A whole model in bfloat16 whose moments are codes: it learns about as in float32, and a stopped run goes
+    /// on bit for bit, since the noise of its rounding is a function of seed, step, tensor and element.
+    void weightsInSixteenBitsLearn()
+    {
+        QTemporaryDir folder;
+        const auto path = [&](const char* name) { return std::filesystem::path(folder.filePath(name).toStdString()); };
+        tests::writeRandomModel(path("model"), largerConfig()).value();
+        auto setup = setupOf("full", 8);
+        setup.learningRate = 1e-3, setup.eightBits = true;
+        const auto exact = gpu::carryOut(*decoderOf(path("model")), setup);
+        const tensor::cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
+        const auto run = [&](const char* name) {
+            setup.save = true, setup.folder = path(name);
+            std::filesystem::create_directories(setup.folder);
+            return gpu::carryOut(*decoderOf(path("model"), at::kBFloat16), setup);
+        };
+        const auto whole = run("whole");
+        for (std::size_t i = 0; i < exact.losses.size(); ++i)
+            QVERIFY2(std::abs(whole.losses[i] / exact.losses[i] - 1) < 1e-2,
+                     qPrintable(QString("%1: %2 against %3").arg(i).arg(whole.losses[i]).arg(exact.losses[i])));
+        setup.stopAfter = 3;
+        auto parted = run("parted");
+        setup.stopAfter = -1, setup.resume = true;
+        const auto rest = run("parted");
+        parted.losses.insert(parted.losses.end(), rest.losses.begin(), rest.losses.end());
+        QVERIFY(parted.losses == whole.losses);
+        for (std::size_t i = 0; i < whole.weights.size(); ++i) {
+            QCOMPARE(whole.weights[i].scalar_type(), at::kBFloat16);
+            QVERIFY(at::equal(whole.weights[i], rest.weights[i]));
+        }
     }
 };
 

@@ -1,5 +1,6 @@
 #include "tensor/cuda/cuda_ops.h"
 
+#include "tensor/files/four_bit.h"
 #include "tensor/ops_detail.h"
 #include "tensor/torch_pch.h"
 #include "tensor/transfer.h"
@@ -21,8 +22,6 @@ std::atomic<const KernelTable*> tableInUse = nullptr; // set once before tensors
 c10::DeviceType deviceInUse = c10::DeviceType::CUDA;
 
 const KernelTable& kernels() { return *tableInUse; }
-
-Number numberOf(const Tensor& x) { return x.scalar_type() == at::kFloat ? Number::Float32 : Number::BFloat16; }
 
 /// Kernels are queued on the default stream.
 bool onDefaultStream(c10::Device device)
@@ -210,6 +209,16 @@ Installed::~Installed()
 {
     if (!m_keep)
         tableInUse = nullptr;
+}
+
+Number numberOf(const Tensor& x) { return x.scalar_type() == at::kFloat ? Number::Float32 : Number::BFloat16; }
+
+Tensor codeMaps(c10::Device device)
+{
+    std::vector<Tensor> maps;
+    for (const bool isSigned : {true, false})
+        maps.push_back(at::tensor(at::ArrayRef<float>(dynamicMap(isSigned).data(), 256)));
+    return at::stack(maps).to(device);
 }
 
 void launched(const KernelTable& table, int error)

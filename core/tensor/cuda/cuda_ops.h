@@ -24,6 +24,11 @@ private:
     bool m_keep = false;
 };
 
+Number numberOf(const at::Tensor& x);
+
+/// What codes of an optimizer's moments stand for, for AdamwArgs::maps: [2, 256] float32.
+at::Tensor codeMaps(c10::Device device);
+
 /// Throws what the library says of a launch that failed.
 void launched(const KernelTable& kernels, int error);
 

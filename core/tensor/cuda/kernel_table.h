@@ -91,21 +91,29 @@ struct LossArgs
     bool gradient;
 };
 
-/// One tensor of an optimizer step, float32.
+/// One tensor of an optimizer step.
 struct AdamwTensor
 {
-    float *p, *m, *v;
-    const float* g;
+    void* p;       ///< weights and
+    const void* g; ///< their gradient, of the number that the step says
+    float *m, *v;  ///< moments; where these are codes, the largest magnitude of each 256
+    std::uint8_t *mCodes, *vCodes;
     std::int64_t count;
-    float keep; ///< 1 - learning rate * weight decay
+    float keep;         ///< 1 - learning rate * weight decay
+    std::uint32_t site; ///< below 2^20: which tensor it is, for the noise
 };
 
 /// Several tensors in one launch: passed by value, within the 4 KiB of a kernel's parameters.
 struct AdamwArgs
 {
-    static constexpr int kTensors = 64;
+    static constexpr int kTensors = 48;
     AdamwTensor tensors[kTensors];
     int used;
+    Number number; ///< weights in bfloat16 are rounded at random, right on average
+    bool coded;    ///< moments are codes
+    const float* maps; ///< [2, 256]: the values of codes of the first moment and of the second
+    std::uint64_t step; ///< and the key: of the noise
+    std::uint32_t key0, key1;
     float beta1, beta2, epsilon;
     float size;        ///< learning rate / (1 - beta1^t)
     float inverseRoot; ///< 1 / sqrt(1 - beta2^t)
@@ -116,10 +124,25 @@ struct AdamwArgs
 struct SquaresArgs
 {
     static constexpr int kTensors = 128, kSlices = 32;
-    const float* values[kTensors];
+    const void* values[kTensors];
     std::int64_t counts[kTensors];
     int used;
+    Number number;
     double* sums; ///< [used, kSlices]
+};
+
+/// A frozen matrix in codes, see DecodeInt8 and DecodeNf4, and its values.
+struct DecodeArgs
+{
+    Number number;
+    bool fourBit;                   ///< NF4; else int8
+    const void* codes;              ///< [rows, columns] signed bytes; of 4 bits two in each byte
+    const float* scales;            ///< [rows, ceil(columns / 64)]; of 4 bits one for 256 of scaleCodes
+    const std::uint8_t* scaleCodes; ///< of 4 bits: one for 64 values
+    const float* maps;              ///< of 4 bits: [256 + 16] what codes of scales and of values stand for
+    float offset;                   ///< of 4 bits: added to the scales
+    void* out;                      ///< [rows, columns]
+    std::int64_t rows, columns;
 };
 
 /// What libfettle_cuda.so gives: each starts its kernel on the default stream of the current device and
@@ -138,11 +161,12 @@ struct KernelTable
     int (*loss)(const LossArgs&);
     int (*adamw)(const AdamwArgs&);
     int (*sumsOfSquares)(const SquaresArgs&);
+    int (*decode)(const DecodeArgs&);
     const char* (*errorText)(int);
 };
 
 /// Goes up whenever this file changes.
-constexpr int kVersion = 2;
+constexpr int kVersion = 4;
 
 /// Name of the one function that the library exports: const KernelTable* fettle_cuda_kernels().
 constexpr const char* kEntry = "fettle_cuda_kernels";

@@ -21,7 +21,7 @@ template<int Threads> struct DeviceBlock
     }
 };
 
-template<int Threads, class Body> __global__ void __launch_bounds__(Threads) overRows(const Body body)
+template<int Threads, class Body> __global__ void __launch_bounds__(Threads) overRows(const __grid_constant__ Body body)
 {
     __shared__ double memory[kSlots * Threads];
     DeviceBlock<Threads> block{memory};
@@ -37,7 +37,7 @@ template<class Body> __global__ void __launch_bounds__(256) overElements(const B
 
 template<class Body> __global__ void __launch_bounds__(256) overTensors(const __grid_constant__ Body body)
 {
-    const Index count = body.a.tensors[blockIdx.y].count, step = Index{gridDim.x} * blockDim.x;
+    const Index count = body.count(static_cast<int>(blockIdx.y)), step = Index{gridDim.x} * blockDim.x;
     for (Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step)
         body(static_cast<int>(blockIdx.y), i);
 }

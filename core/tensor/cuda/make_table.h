@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tensor/cuda/adamw.h"
+#include "tensor/cuda/decode.h"
 #include "tensor/cuda/elements.h"
 #include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/loss.h"
@@ -22,7 +23,7 @@ template<class T> bool wideFits(std::int64_t count, std::initializer_list<const 
 /// The table of kernels for one way to start them:
 ///   Launch::rows<Threads>(body, rows)         body(block, row), one block a row
 ///   Launch::elements(body, count)             body(index)
-///   Launch::tensors(body, tensors, longest)   body(tensor, index) with the tensor's own count in it
+///   Launch::tensors(body, tensors, longest)   body(tensor, index), index below body.count(tensor)
 template<class Launch> struct Make
 {
     template<class T> static constexpr int kWide = 16 / static_cast<int>(sizeof(T));
@@ -117,21 +118,48 @@ template<class Launch> struct Make
     }
     static int adamw(const AdamwArgs& a)
     {
-        std::int64_t longest = 0;
-        for (int i = 0; i < a.used; ++i)
-            longest = a.tensors[i].count > longest ? a.tensors[i].count : longest;
-        return Launch::tensors(AdamwElement{a}, a.used, longest);
+        if (a.coded)
+            return byNumber(a.number, [&](auto type) {
+                using Slice = AdamwSlice<decltype(type)>;
+                return Launch::template rows<static_cast<int>(Slice::kBlock)>(Slice{a}, a.used * Slice::kSlices);
+            });
+        return a.number == Number::Float32 ? overLongest(AdamwElement{a}) : overLongest(AdamwFour{a});
     }
     static int sumsOfSquares(const SquaresArgs& a)
     {
-        return Launch::template rows<256>(SquaresSlice{a}, std::int64_t{a.used} * SquaresArgs::kSlices);
+        return byNumber(a.number, [&](auto type) {
+            return Launch::template rows<256>(SquaresSlice<decltype(type)>{a}, std::int64_t{a.used} * SquaresArgs::kSlices);
+        });
+    }
+
+    static int decode(const DecodeArgs& a)
+    {
+        return byNumber(a.number, [&](auto type) {
+            using T = decltype(type);
+            const auto count = a.rows * a.columns;
+            if (!a.fourBit && wideFits<T>(a.columns, {a.codes, a.out}))
+                return Launch::elements(DecodeInt8<T, kWide<T>>{a}, count / kWide<T>);
+            if (!a.fourBit)
+                return Launch::elements(DecodeInt8<T, 1>{a}, count);
+            if (wideFits<T>(count, {a.codes, a.out}))
+                return Launch::elements(DecodeNf4<T, kWide<T>>{a}, count / kWide<T>);
+            return Launch::elements(DecodeNf4<T, 1>{a}, count);
+        });
+    }
+
+    template<class Body> static int overLongest(const Body& body)
+    {
+        std::int64_t longest = 0;
+        for (int i = 0; i < body.a.used; ++i)
+            longest = body.count(i) > longest ? body.count(i) : longest;
+        return Launch::tensors(body, body.a.used, longest);
     }
 
     static KernelTable table()
     {
         return {kVersion, rmsForward,   rmsBackward, layerForward, layerBackward, rope,
                 gate,     gateBackward, dropout,     loss,         adamw,         sumsOfSquares,
-                Launch::errorText};
+                decode,   Launch::errorText};
     }
 };
 

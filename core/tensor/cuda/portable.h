@@ -32,6 +32,16 @@ FETTLE_HD inline float widened(Bf16 x)
     return out;
 }
 
+/// a b + c rounded twice on every device, never in one operation.
+FETTLE_HD inline float timesPlus(float a, float b, float c)
+{
+#if defined(__CUDA_ARCH__)
+    return __fadd_rn(__fmul_rn(a, b), c);
+#else
+    return a * b + c;
+#endif
+}
+
 template<class T> FETTLE_HD T narrowed(float x);
 template<> FETTLE_HD inline float narrowed<float>(float x) { return x; }
 /// To the nearest, ties to even; what is no number stays none.

@@ -2,6 +2,9 @@
 
 #include "tensor/attention_op.h"
 #include "tensor/cuda/cuda_ops.h"
+#include "tensor/device_matrix.h"
+#include "tensor/quantised_ops.h"
+#include "tensor/rounding.h"
 #include "tensor/torch_pch.h"
 
 #include <algorithm>
@@ -109,29 +112,107 @@ std::vector<NamedOperation> operations()
             {"loss", loss, {{wave({5, 16}, 0.7)}}}};
 }
 
-/// One step from an odd state against the formula in float64.
-bool adamwAgrees(const KernelTable& kernels, c10::Device device)
+/// A moment from which the check starts: [600] in float32, or as codes with a scale for each 256.
+struct Moment
 {
-    const auto options = at::TensorOptions(device).dtype(at::kFloat);
-    const Tensor p = wave({300}, 0.7), g = wave({300}, 0.3), m = wave({300}, 0.5), v = wave({300}, 0.9).abs();
-    const Tensor ownP = p.to(options), ownG = g.to(options), ownM = m.to(options), ownV = v.to(options);
+    Tensor values, codes; ///< in float32; codes undefined where there are none
+    Tensor scales;
+
+    Moment(bool isSigned, bool coded, c10::Device device)
+    {
+        constexpr std::int64_t kCount = 600; // the last block is short
+        const auto options = at::TensorOptions(device).dtype(at::kFloat);
+        values = wave({kCount}, isSigned ? 0.5 : 0.9).to(options);
+        if (!isSigned)
+            values = values.abs();
+        if (!coded)
+            return;
+        codes = (at::arange(kCount, at::kLong) * 7).remainder(256).to(device, at::kByte);
+        scales = at::tensor({0.5F, 1.0F, 2.0F}).to(device);
+        map = codeMaps(device)[isSigned ? 0 : 1];
+        values = decoded();
+    }
+    /// As they are after the step.
+    Tensor decoded() const
+    {
+        const auto spread = scales.repeat_interleave(256).narrow(0, 0, codes.size(0));
+        return map.index_select(0, codes.to(at::kLong)) * spread;
+    }
+    /// The new values are `expected` (float64), or the nearest that codes say beside the largest of their block.
+    bool became(const Tensor& expected) const
+    {
+        if (!codes.defined())
+            return close(values, expected, at::kFloat);
+        const auto host = decoded().to(at::kCPU, at::kDouble), own = map.to(at::kCPU, at::kDouble);
+        bool agrees = true;
+        for (std::int64_t begin = 0; begin < expected.size(0); begin += 256) {
+            const auto part = expected.slice(0, begin, begin + 256);
+            const auto largest = part.abs().max();
+            const auto best = (part.unsqueeze(1) - own.unsqueeze(0) * largest).abs().amin(1);
+            const auto away = (part - host.slice(0, begin, begin + 256)).abs();
+            agrees = agrees && away.le(best + largest * 1e-5).all().item<bool>();
+        }
+        return agrees;
+    }
+
+private:
+    Tensor map;
+};
+
+/// One step from an odd state against the formula in float64.
+bool adamwAgrees(const KernelTable& kernels, c10::Device device, at::ScalarType type, bool coded)
+{
+    Moment first(true, coded, device), second(false, coded, device);
+    const auto wide = [](const Tensor& x) { return x.to(at::kCPU, at::kDouble, /*non_blocking=*/false, /*copy=*/true); };
+    const Tensor ownP = wave({600}, 0.7).to(device, type), ownG = wave({600}, 0.3).to(device, type), maps = codeMaps(device);
+    const Tensor p = wide(ownP), g = wide(ownG), m = wide(first.values), v = wide(second.values);
+    const Rng rng(1, "self-check");
     AdamwArgs args{};
-    args.tensors[0] = {ownP.data_ptr<float>(), ownM.data_ptr<float>(), ownV.data_ptr<float>(),
-                       ownG.const_data_ptr<float>(), 300, 0.9F};
-    args.used = 1, args.beta1 = 0.5F, args.beta2 = 0.75F, args.epsilon = 1e-3F;
+    auto& parts = args.tensors[0];
+    parts.p = ownP.data_ptr(), parts.g = ownG.const_data_ptr(), parts.count = 600, parts.keep = 0.9F, parts.site = 3;
+    parts.m = (coded ? first.scales : first.values).data_ptr<float>();
+    parts.v = (coded ? second.scales : second.values).data_ptr<float>();
+    if (coded)
+        parts.mCodes = first.codes.data_ptr<std::uint8_t>(), parts.vCodes = second.codes.data_ptr<std::uint8_t>();
+    args.used = 1, args.number = numberOf(ownP), args.coded = coded, args.maps = maps.const_data_ptr<float>();
+    args.step = 7, args.key0 = rng.key()[0], args.key1 = rng.key()[1];
+    args.beta1 = 0.5F, args.beta2 = 0.75F, args.epsilon = 1e-3F;
     args.size = 0.125F, args.inverseRoot = 2, args.gradScale = 0.5F;
     launched(kernels, kernels.adamw(args));
     const Tensor newM = m * 0.5 + g * 0.25, newV = v * 0.75 + (g * 0.5).square() * 0.25;
-    return close(ownM, newM, at::kFloat) && close(ownV, newV, at::kFloat)
-           && close(ownP, p * 0.9 - newM / (newV.sqrt() * 2 + 1e-3) * 0.125, at::kFloat);
+    const Tensor newP = p * 0.9 - newM / (newV.sqrt() * 2 + 1e-3) * 0.125;
+    if (!first.became(newM) || !second.became(newV))
+        return false;
+    if (type == at::kFloat)
+        return close(ownP, newP, type);
+    // The same neighbour, but where the last bit of float32 decides.
+    const auto other = roundedAtRandom(newP.to(at::kFloat), rng, std::uint64_t{7} << 20 | 3).ne(ownP.cpu());
+    return close(ownP, newP, type) && other.sum().item<std::int64_t>() <= 6;
 }
 
-bool squaresAgree(const KernelTable& kernels, c10::Device device)
+/// Codes give the very values of the processor, in shapes that wide accesses fit or do not fit.
+bool decodingAgrees(c10::Device device, at::ScalarType type)
 {
-    const Tensor values = wave({3001}, 0.7).to(at::kFloat), own = values.to(device);
+    for (const auto& [rows, columns] : {std::pair{300, 64}, std::pair{3, 77}}) {
+        const Tensor values = wave({rows, columns}, 0.7).to(at::kFloat);
+        const float* data = values.const_data_ptr<float>();
+        const Int8Matrix bytes(data, rows, columns);
+        const Nf4Matrix halves(data, rows, columns);
+        for (const DeviceMatrix& own : {DeviceMatrix(bytes, device), DeviceMatrix(halves, device)}) {
+            const QuantisedMatrix& host = own.kind() == WeightKind::Int8 ? static_cast<const QuantisedMatrix&>(bytes) : halves;
+            if (!at::equal(own.values(type).cpu(), decoded(host).to(type)))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool squaresAgree(const KernelTable& kernels, c10::Device device, at::ScalarType type)
+{
+    const Tensor values = wave({3001}, 0.7).to(type), own = values.to(device);
     const Tensor sums = at::empty({SquaresArgs::kSlices}, at::TensorOptions(device).dtype(at::kDouble));
     SquaresArgs args{};
-    args.values[0] = own.const_data_ptr<float>(), args.counts[0] = own.numel(), args.used = 1;
+    args.values[0] = own.const_data_ptr(), args.counts[0] = own.numel(), args.used = 1, args.number = numberOf(own);
     args.sums = sums.data_ptr<double>();
     launched(kernels, kernels.sumsOfSquares(args));
     return close(sums.sum(), values.to(at::kDouble).square().sum(), at::kFloat);
@@ -152,10 +233,19 @@ std::vector<std::string> partingKernels(c10::Device device)
         }
     }
     const auto* kernels = kernelsFor(at::empty({0}, at::TensorOptions(device).dtype(at::kFloat)));
-    if (!kernels || !adamwAgrees(*kernels, device))
+    bool steps = kernels, squares = kernels, codes = kernels;
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+        for (const bool coded : {false, true})
+            steps = steps && adamwAgrees(*kernels, device, type, coded);
+        squares = squares && squaresAgree(*kernels, device, type);
+        codes = codes && decodingAgrees(device, type);
+    }
+    if (!steps)
         parting.emplace_back("optimizer step");
-    if (!kernels || !squaresAgree(*kernels, device))
+    if (!squares)
         parting.emplace_back("gradient length");
+    if (!codes)
+        parting.emplace_back("decoding");
     return parting;
 }
 

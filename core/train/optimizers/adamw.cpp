@@ -1,9 +1,9 @@
 #include "train/optimizers/adamw.h"
 
-#include "tensor/cuda/cuda_ops.h"
-#include "tensor/kernels/cpu_kernels.h"
+#include "tensor/rounding.h"
 #include "tensor/torch_pch.h"
 #include "tensor/transfer.h"
+#include "train/optimizers/device_steps.h"
 
 #include <cmath>
 
@@ -47,11 +47,13 @@ Tensor sumOfSquaresThere(const std::vector<Tensor>& grads)
     }
     using Args = tensor::cuda::SquaresArgs;
     const auto count = static_cast<std::int64_t>(grads.size());
+    const auto number = tensor::cuda::numberOf(grads[0]);
     const Tensor sums = at::empty({count, Args::kSlices}, grads[0].options().dtype(at::kDouble).requires_grad(false));
     for (std::int64_t begin = 0; begin < count; begin += Args::kTensors) {
         Args args{};
+        args.number = number;
         for (auto i = begin; i < std::min<std::int64_t>(count, begin + Args::kTensors); ++i, ++args.used) {
-            args.values[args.used] = grads[static_cast<std::size_t>(i)].const_data_ptr<float>();
+            args.values[args.used] = grads[static_cast<std::size_t>(i)].const_data_ptr();
             args.counts[args.used] = grads[static_cast<std::size_t>(i)].numel();
         }
         args.sums = sums.data_ptr<double>() + begin * Args::kSlices;
@@ -59,32 +61,6 @@ Tensor sumOfSquaresThere(const std::vector<Tensor>& grads)
     }
     return sums.sum();
 }
-
-/// Steps of tensors on a graphics card, many in one launch.
-class Launches
-{
-public:
-    void add(const tensor::cuda::KernelTable& kernels, const tensor::cuda::AdamwTensor& each, const tensor::AdamwStep& step)
-    {
-        m_kernels = &kernels;
-        m_args.beta1 = step.beta1, m_args.beta2 = step.beta2, m_args.epsilon = step.epsilon;
-        m_args.size = step.learningRate / step.correction1, m_args.inverseRoot = 1.0f / step.rootCorrection2;
-        m_args.gradScale = step.gradScale;
-        m_args.tensors[m_args.used++] = each;
-        if (m_args.used == tensor::cuda::AdamwArgs::kTensors)
-            start();
-    }
-    void start()
-    {
-        if (m_args.used > 0)
-            tensor::cuda::launched(*m_kernels, m_kernels->adamw(m_args));
-        m_args.used = 0;
-    }
-
-private:
-    const tensor::cuda::KernelTable* m_kernels = nullptr;
-    tensor::cuda::AdamwArgs m_args{};
-};
 
 void stepWhole(float* p, const float* g, float* m, float* v, std::int64_t count, const tensor::AdamwStep& step)
 {
@@ -113,23 +89,29 @@ void stepInEightBits(float* p, const float* g, BlockwiseMoment& first, Blockwise
 
 } // namespace
 
-bool keepsEightBits(const methods::TrainableTensor& tensor)
+bool keepsEightBits(const methods::TrainableTensor& each)
 {
     constexpr std::int64_t kSmall = 4096;
-    return tensor.value.numel() >= kSmall && !tensor.table && onCpu(tensor.value);
+    const auto& value = each.value;
+    return value.numel() >= kSmall && value.is_contiguous() && !each.table && (onCpu(value) || tensor::cuda::kernelsFor(value));
 }
 
 Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settings)
-    : m_tensors(std::move(tensors)), m_settings(settings)
+    : m_tensors(std::move(tensors)), m_settings(settings), m_rounding(settings.seed, "weight rounding")
 {
     for (const auto& each : m_tensors) {
         auto& moments = m_moments.emplace_back();
         if (settings.eightBits && keepsEightBits(each)) {
-            moments.firstCodes.emplace(each.value.numel(), true);
-            moments.secondCodes.emplace(each.value.numel(), false);
+            const auto device = each.value.device();
+            moments.firstCodes.emplace(each.value.numel(), true, device);
+            moments.secondCodes.emplace(each.value.numel(), false, device);
+            if (!m_maps.defined() && tensor::cuda::kernelsFor(each.value))
+                m_maps = tensor::cuda::codeMaps(device);
         } else {
-            moments.first = at::zeros_like(each.value).set_requires_grad(false);
-            moments.second = at::zeros_like(each.value).set_requires_grad(false);
+            const auto type = each.value.scalar_type();
+            const auto options = each.value.options().dtype(type == at::kBFloat16 ? at::kFloat : type).requires_grad(false);
+            moments.first = at::zeros_like(each.value, options);
+            moments.second = at::zeros_like(each.value, options);
         }
     }
 }
@@ -167,7 +149,7 @@ void Adamw::step(double learningRate, double gradScale)
     const at::NoGradGuard noGrad;
     ++m_steps;
     const double c1 = 1 - std::pow(m_settings.beta1, m_steps), c2 = 1 - std::pow(m_settings.beta2, m_steps);
-    Launches launches;
+    DeviceSteps there(m_rounding, m_steps, m_maps);
     std::vector<Tensor> grads; // live until what uses them is started
     for (std::size_t i = 0; i < m_tensors.size(); ++i) {
         auto& each = m_tensors[i];
@@ -181,9 +163,8 @@ void Adamw::step(double learningRate, double gradScale)
                                   static_cast<float>(decay),              static_cast<float>(c1),
                                   static_cast<float>(std::sqrt(c2)),      static_cast<float>(gradScale)};
         const auto* kernels = tensor::cuda::kernelsFor(each.value);
-        if (kernels && each.value.scalar_type() == at::kFloat && each.value.is_contiguous() && !moments.firstCodes) {
-            launches.add(*kernels, {each.value.data_ptr<float>(), moments.first.data_ptr<float>(), moments.second.data_ptr<float>(),
-                                    grad.const_data_ptr<float>(), grad.numel(), 1.0f - s.learningRate * s.weightDecay}, s);
+        if (kernels && each.value.is_contiguous() && grad.scalar_type() == each.value.scalar_type()) {
+            there.add(*kernels, tensor::cuda::numberOf(each.value), partsOf(i, grad, 1.0f - s.learningRate * s.weightDecay), s);
         } else if (onCpu(each.value)) {
             float* p = each.value.data_ptr<float>();
             const float* g = grad.const_data_ptr<float>();
@@ -193,15 +174,36 @@ void Adamw::step(double learningRate, double gradScale)
                 stepWhole(p, g, moments.first.data_ptr<float>(), moments.second.data_ptr<float>(), grad.numel(), s);
         } else {
             Tensor &m = moments.first, &v = moments.second;
-            const Tensor g = grad * gradScale;
+            const bool half = each.value.scalar_type() == at::kBFloat16;
+            Tensor wide = half ? each.value.to(at::kFloat) : each.value;
+            const Tensor g = grad.to(wide.scalar_type()) * gradScale;
             m.mul_(m_settings.beta1).add_(g, 1 - m_settings.beta1);
             v.mul_(m_settings.beta2).addcmul_(g, g, 1 - m_settings.beta2);
-            each.value.mul_(1 - learningRate * decay);
-            each.value.addcdiv_(m, v.sqrt().div_(std::sqrt(c2)).add_(m_settings.epsilon), -learningRate / c1);
+            wide.mul_(1 - learningRate * decay);
+            wide.addcdiv_(m, v.sqrt().div_(std::sqrt(c2)).add_(m_settings.epsilon), -learningRate / c1);
+            if (half)
+                each.value.copy_(tensor::roundedAtRandom(wide, m_rounding, static_cast<std::uint64_t>(m_steps) << 20 | i));
         }
     }
-    launches.start();
+    there.finish();
     zeroGrad();
+}
+
+/// What a kernel needs of tensor i.
+tensor::cuda::AdamwTensor Adamw::partsOf(std::size_t i, const Tensor& grad, float keep)
+{
+    auto& moments = m_moments[i];
+    tensor::cuda::AdamwTensor parts{};
+    parts.p = m_tensors[i].value.data_ptr(), parts.g = grad.const_data_ptr();
+    parts.count = grad.numel(), parts.keep = keep, parts.site = static_cast<std::uint32_t>(i);
+    if (moments.firstCodes) {
+        const auto &first = *moments.firstCodes, &second = *moments.secondCodes;
+        parts.m = first.scales().data_ptr<float>(), parts.v = second.scales().data_ptr<float>();
+        parts.mCodes = first.codes().data_ptr<std::uint8_t>(), parts.vCodes = second.codes().data_ptr<std::uint8_t>();
+    } else {
+        parts.m = moments.first.data_ptr<float>(), parts.v = moments.second.data_ptr<float>();
+    }
+    return parts;
 }
 
 std::map<std::string, Tensor> Adamw::state() const

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "methods/method.h"
+#include "tensor/cuda/kernel_table.h"
 #include "train/optimizers/blockwise.h"
 
 #include <ATen/core/Tensor.h>
@@ -15,12 +16,16 @@ struct AdamwSettings
 {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0;
     bool eightBits = false; ///< moments of large tensors in 8 bits; see keepsEightBits()
+    std::uint64_t seed = 0; ///< of the noise with which weights in bfloat16 are rounded
 };
 
-/// Tables of embeddings, whose rows move rarely, and small tensors keep their moments in 32 bits.
-bool keepsEightBits(const methods::TrainableTensor& tensor);
+/// Tables of embeddings, whose rows move rarely, and small tensors keep their moments in 32 bits; so do all
+/// on a device without kernels.
+bool keepsEightBits(const methods::TrainableTensor& each);
 
-/// AdamW with explicit state, one pair of moments per tensor, in float32 or in 8 bits.
+/// AdamW with explicit state, one pair of moments per tensor, in float32 or in 8 bits. What is computed is
+/// computed in float32 whatever the weights are; those in bfloat16 are rounded at random, right on average
+/// (tensor::roundedAtRandom), as a function of seed, step, tensor and element.
 /// Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2.
 class Adamw
 {
@@ -56,9 +61,13 @@ private:
         std::optional<BlockwiseMoment> firstCodes, secondCodes;
     };
 
+    tensor::cuda::AdamwTensor partsOf(std::size_t i, const at::Tensor& grad, float keep);
+
     std::vector<methods::TrainableTensor> m_tensors;
     std::vector<Moments> m_moments;
     AdamwSettings m_settings;
+    Rng m_rounding;
+    at::Tensor m_maps; ///< undefined: no moments are codes on a device
     std::int64_t m_steps = 0;
 };
 

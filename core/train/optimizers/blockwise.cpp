@@ -60,11 +60,11 @@ const Map& mapOf(bool isSigned)
 
 } // namespace
 
-BlockwiseMoment::BlockwiseMoment(std::int64_t count, bool isSigned)
+BlockwiseMoment::BlockwiseMoment(std::int64_t count, bool isSigned, c10::Device device)
     : m_signed(isSigned)
 {
-    m_codes = at::full({count}, mapOf(isSigned).zero, at::TensorOptions().dtype(at::kByte));
-    m_scales = at::zeros({(count + kBlock - 1) / kBlock}, at::TensorOptions().dtype(at::kFloat));
+    m_codes = at::full({count}, mapOf(isSigned).zero, at::TensorOptions(device).dtype(at::kByte));
+    m_scales = at::zeros({(count + kBlock - 1) / kBlock}, at::TensorOptions(device).dtype(at::kFloat));
 }
 
 std::int64_t BlockwiseMoment::lengthOf(std::int64_t block) const

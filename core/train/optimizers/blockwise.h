@@ -13,11 +13,11 @@ public:
     static constexpr std::int64_t kBlock = 256;
 
     /// All zero. `isSigned`: false for moments that are never negative.
-    BlockwiseMoment(std::int64_t count, bool isSigned);
+    BlockwiseMoment(std::int64_t count, bool isSigned, c10::Device device = c10::kCPU);
 
     std::int64_t blocks() const { return m_scales.size(0); }
-    /// Values of one block (the last may be short) -> or from kBlock floats. Different blocks may be
-    /// used by different threads.
+    /// Values of one block (the last may be short) -> or from kBlock floats, on the processor. Different
+    /// blocks may be used by different threads.
     void decode(std::int64_t block, float* values) const;
     void encode(std::int64_t block, const float* values);
 
