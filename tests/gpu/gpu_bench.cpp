@@ -43,7 +43,9 @@ struct Row
     std::int64_t tokens; ///< of a micro-batch; a step has one of about so many
     double median, sigma;
     std::int64_t longest;
-    bool readable;
+    bool readable = false;
+    bool eightBits = false;          ///< moments of the optimizer
+    tensor::WeightKind weights = {}; ///< of the original
 };
 
 /// Short instructions (lengths of law A) and rows of 2,048; "readable": with LibTorch's operations alone.
@@ -54,7 +56,9 @@ const Row kRows[] = {
     {"G7-readable", kLarge, "lora", at::kBFloat16, 16384, 180, 0.8, 1024, true},
     {"G1-lora", kLarge, "lora", at::kBFloat16, 16384, 2048, 0, 2048, false},
     {"G8-full-float32", kSmall, "full", at::kFloat, 8192, 180, 0.8, 1024, false},
-    {"G8-full-bfloat16", kSmall, "full", at::kBFloat16, 8192, 180, 0.8, 1024, false},
+    {"G8-full-bfloat16", kSmall, "full", at::kBFloat16, 8192, 180, 0.8, 1024},
+    {"G8-full-8-bit-moments", kSmall, "full", at::kBFloat16, 8192, 180, 0.8, 1024, false, true},
+    {"G7-nf4", kLarge, "lora", at::kBFloat16, 16384, 180, 0.8, 1024, false, false, tensor::WeightKind::Nf4},
 };
 
 Json configOf(const Shape& s)
@@ -67,7 +71,8 @@ Json configOf(const Shape& s)
 }
 
 /// Random weights, drawn on the card and written once.
-std::unique_ptr<model::Decoder> randomDecoder(const Shape& shape, at::ScalarType precision, const fs::path& folder)
+std::unique_ptr<model::Decoder> randomDecoder(const Shape& shape, at::ScalarType precision, const fs::path& folder,
+                                              tensor::WeightKind weights)
 {
     if (!fs::exists(folder)) {
         fs::create_directories(folder);
@@ -89,7 +94,7 @@ std::unique_ptr<model::Decoder> randomDecoder(const Shape& shape, at::ScalarType
         file.commit().value();
     }
     auto files = model::ModelFiles::open(folder).value();
-    return model::loadDecoder(files, kCard, precision).value();
+    return model::loadDecoder(files, kCard, precision, weights).value();
 }
 
 /// The rows of every step in the form of make_ids.py.
@@ -132,8 +137,9 @@ Json measured(const Row& row, const fs::path& folder)
     auto* memory = c10::getDeviceAllocator(c10::kCUDA);
     memory->emptyCache();
     memory->resetPeakStats(0);
-    const auto model = randomDecoder(row.shape, row.precision, folder / row.shape.name);
+    const auto model = randomDecoder(row.shape, row.precision, folder / row.shape.name, row.weights);
     Setup setup;
+    setup.eightBits = row.eightBits;
     setup.method = row.method, setup.readable = row.readable, setup.save = false;
     setup.steps = kWarm + kTimed, setup.microBatchTokens = row.tokens;
     // So many rows that a step fills one micro-batch almost.
