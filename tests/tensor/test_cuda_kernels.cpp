@@ -4,7 +4,6 @@
 #include "tensor/kernels/cpu_kernels.h"
 
 #include <QTest>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -282,54 +281,6 @@ private Q_SLOTS:
         QCOMPARE(hostTable().adamw(args), 0);
         for (std::size_t i = 0; i < own.size(); ++i)
             QCOMPARE(parted(own[i], others[i], {1e-5F, 1e-6F}), QString());
-    }
-
-    /// Of 65,536 numbers of noise as many round up as the lower half of the value says: the mean of all is the
-    /// value itself, and each is one of the two neighbours.
-    void roundsAtRandomWithoutBias()
-    {
-        for (const float x : {1.001F, -0.0123F, 3e-20F, 2.0F, -7.99F, 1.2345e30F}) {
-            const auto lower = static_cast<std::uint32_t>(std::bit_cast<std::uint32_t>(x) >> 16);
-            const double low = cuda::widened(cuda::Bf16{static_cast<std::uint16_t>(lower)});
-            const double high = cuda::widened(cuda::Bf16{static_cast<std::uint16_t>(lower + 1)});
-            double up = 0;
-            for (std::uint32_t noise = 0; noise < 65536; ++noise) {
-                const auto got = cuda::narrowedAtRandom(x, noise | 0xABCD0000).bits;
-                QVERIFY(got == lower || got == lower + 1);
-                up += got != lower;
-            }
-            const double mean = low + (high - low) * up / 65536;
-            QVERIFY2(mean == static_cast<double>(x), qPrintable(QString("%1 against %2").arg(mean, 0, 'g', 17).arg(x)));
-        }
-    }
-
-    /// Each step of a weight in bfloat16 is far below its last bit: over many steps the mean follows, and a
-    /// step is the same whenever it is done again.
-    void smallStepsAddUp()
-    {
-        constexpr std::size_t kCount = 4001;
-        const Rng rng(5, "weight rounding");
-        const auto run = [&] {
-            std::vector<cuda::Bf16> p(kCount, cuda::narrowed<cuda::Bf16>(1)), g(kCount, cuda::narrowed<cuda::Bf16>(1));
-            Floats m(kCount), v(kCount, 1);
-            cuda::AdamwArgs args{};
-            args.used = 1, args.number = Number::BFloat16, args.key0 = rng.key()[0], args.key1 = rng.key()[1];
-            args.beta2 = 1, args.size = 1e-4F, args.inverseRoot = 1, args.gradScale = 1;
-            args.tensors[0] = {p.data(), g.data(), m.data(), v.data(), nullptr, nullptr, kCount, 1, 9};
-            for (args.step = 1; args.step <= 100; ++args.step)
-                hostTable().adamw(args);
-            Floats out;
-            for (const auto each : p)
-                out.push_back(cuda::widened(each));
-            return out;
-        };
-        const auto once = run();
-        QCOMPARE(run(), once);
-        double mean = 0;
-        for (const float each : once)
-            mean += each / double{kCount};
-        // 100 steps of 1e-4, f = 0.0256 of the last bit 2^-8: each rounds with a deviation of sqrt(f (1 - f)) of it.
-        QVERIFY2(std::abs(mean - 0.99) < 4 * 0.0006 * 10 / std::sqrt(double{kCount}), qPrintable(QString::number(mean, 'g', 9)));
     }
 
     void sumsSquares()

@@ -10,10 +10,12 @@
 #include <ATen/record_function.h>
 #include <QTemporaryDir>
 #include <QTest>
+#include <bit>
 #include <set>
 
 using namespace fettle;
 using fettle::tests::hostTable;
+namespace cuda = fettle::tensor::cuda;
 
 namespace {
 
@@ -98,7 +100,7 @@ private Q_SLOTS:
         QFETCH(QString, method);
         const auto setup = setupOf(method == "lora" ? "lora" : "full", 6);
         const auto expected = gpu::carryOut(*decoderOf(kTiny), setup);
-        const tensor::cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
+        const cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
         const auto ours = gpu::carryOut(*decoderOf(kTiny), setup);
         QCOMPARE(ours.losses.size(), std::size_t{6});
         for (std::size_t i = 0; i < ours.losses.size(); ++i) {
@@ -112,7 +114,7 @@ private Q_SLOTS:
     void aStepWaitsOnce()
     {
         QFETCH(QString, method);
-        const tensor::cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
+        const cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
         const auto readsOf = [&](std::int64_t steps) {
             const HostReads reads;
             gpu::carryOut(*decoderOf(kTiny), setupOf(method == "lora" ? "lora" : "full", steps));
@@ -136,6 +138,54 @@ private Q_SLOTS:
         QCOMPARE(precisionOf("lora", "auto"), std::string("auto"));
     }
 
+    /// Of 65,536 numbers of noise as many round up as the lower half of the value says: the mean of all is the
+    /// value itself, and each is one of the two neighbours.
+    void roundsAtRandomWithoutBias()
+    {
+        for (const float x : {1.001F, -0.0123F, 3e-20F, 2.0F, -7.99F, 1.2345e30F}) {
+            const auto lower = static_cast<std::uint32_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+            const double low = cuda::widened(cuda::Bf16{static_cast<std::uint16_t>(lower)});
+            const double high = cuda::widened(cuda::Bf16{static_cast<std::uint16_t>(lower + 1)});
+            double up = 0;
+            for (std::uint32_t noise = 0; noise < 65536; ++noise) {
+                const auto got = cuda::narrowedAtRandom(x, noise | 0xABCD0000).bits;
+                QVERIFY(got == lower || got == lower + 1);
+                up += got != lower;
+            }
+            const double mean = low + (high - low) * up / 65536;
+            QVERIFY2(mean == static_cast<double>(x), qPrintable(QString("%1 against %2").arg(mean, 0, 'g', 17).arg(x)));
+        }
+    }
+
+    /// Each step of a weight in bfloat16 is far below its last bit: over many steps the mean follows, and a
+    /// step is the same whenever it is done again.
+    void smallStepsAddUp()
+    {
+        constexpr std::size_t kCount = 4001;
+        const Rng rng(5, "weight rounding");
+        const auto run = [&] {
+            std::vector<cuda::Bf16> p(kCount, cuda::narrowed<cuda::Bf16>(1)), g(kCount, cuda::narrowed<cuda::Bf16>(1));
+            std::vector<float> m(kCount), v(kCount, 1);
+            cuda::AdamwArgs args{};
+            args.used = 1, args.number = cuda::Number::BFloat16, args.key0 = rng.key()[0], args.key1 = rng.key()[1];
+            args.beta2 = 1, args.size = 1e-4F, args.inverseRoot = 1, args.gradScale = 1;
+            args.tensors[0] = {p.data(), g.data(), m.data(), v.data(), nullptr, nullptr, kCount, 1, 9};
+            for (args.step = 1; args.step <= 100; ++args.step)
+                hostTable().adamw(args);
+            std::vector<float> out;
+            for (const auto each : p)
+                out.push_back(cuda::widened(each));
+            return out;
+        };
+        const auto once = run();
+        QCOMPARE(run(), once);
+        double mean = 0;
+        for (const float each : once)
+            mean += each / double{kCount};
+        // 100 steps of 1e-4, f = 0.0256 of the last bit 2^-8: each rounds with a deviation of sqrt(f (1 - f)) of it.
+        QVERIFY2(std::abs(mean - 0.99) < 4 * 0.0006 * 10 / std::sqrt(double{kCount}), qPrintable(QString::number(mean, 'g', 9)));
+    }
+
     /// A whole model in bfloat16 whose moments are codes: it learns about as in float32, and a stopped run goes
     /// on bit for bit, since the noise of its rounding is a function of seed, step, tensor and element.
     void weightsInSixteenBitsLearn()
@@ -146,7 +196,7 @@ private Q_SLOTS:
         auto setup = setupOf("full", 8);
         setup.learningRate = 1e-3, setup.eightBits = true;
         const auto exact = gpu::carryOut(*decoderOf(path("model")), setup);
-        const tensor::cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
+        const cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
         const auto run = [&](const char* name) {
             setup.save = true, setup.folder = path(name);
             std::filesystem::create_directories(setup.folder);
