@@ -26,10 +26,10 @@ const std::string kAdapterPrefix = "base_model.model.";
 class RoundedWeights
 {
 public:
-    RoundedWeights(model::LanguageModel& decoder, DType type)
+    RoundedWeights(model::Model& model, DType type)
         : m_type(type)
     {
-        for (const auto& [name, value] : decoder.parameters()) {
+        for (const auto& [name, value] : model.parameters()) {
             m_weights.emplace(name, value->detach());
             m_plan.push_back({name, type, value->sizes().vec()});
         }
@@ -129,10 +129,10 @@ Result<std::int64_t> checkAdapter(const methods::Attached& attached, const fs::p
     return static_cast<std::int64_t>(written->size());
 }
 
-Result<void> exportModel(model::LanguageModel& decoder, const fs::path& baseFolder,
-                         const fs::path& target, const WeightForm& form)
+Result<void> exportModel(model::Model& model, const fs::path& baseFolder, const fs::path& target,
+                         const WeightForm& form)
 {
-    const RoundedWeights weights(decoder, form.type);
+    const RoundedWeights weights(model, form.type);
     const auto source = [&](const tensor::TensorPlan& item, const model::PartSink& sink) {
         return weights.give(item, [&](const void* data, std::uint64_t size) -> Result<void> {
             if (form.written) {
@@ -145,12 +145,12 @@ Result<void> exportModel(model::LanguageModel& decoder, const fs::path& baseFold
     return model::writeModelFolder(target, baseFolder, weights.plan(), source, form.maxShardBytes);
 }
 
-Result<std::int64_t> checkModel(model::LanguageModel& decoder, const fs::path& folder, DType type)
+Result<std::int64_t> checkModel(model::Model& model, const fs::path& folder, DType type)
 {
     const auto files = model::ModelFiles::open(folder);
     if (!files)
         return files.error();
-    const RoundedWeights weights(decoder, type);
+    const RoundedWeights weights(model, type);
     for (const auto& item : weights.plan()) {
         const auto* written = files->find(item.name);
         if (!written || written->dtype != type || written->shape != item.shape)

@@ -33,14 +33,14 @@ Result<void> exportAdapter(const methods::Attached& attached, const std::string&
 Result<std::int64_t> checkAdapter(const methods::Attached& attached,
                                   const std::filesystem::path& folder);
 
-/// Writes the decoder as a Hugging Face folder: configuration, tokenizer and conversation form of
+/// Writes the model as a Hugging Face folder: configuration, tokenizer and conversation form of
 /// the base, weights rounded to the type. Weights pass through in parts. Errors: InvalidInput
 /// naming the weight that the type cannot hold; those of writing.
-Result<void> exportModel(model::LanguageModel& decoder, const std::filesystem::path& baseFolder,
+Result<void> exportModel(model::Model& model, const std::filesystem::path& baseFolder,
                          const std::filesystem::path& target, const WeightForm& form);
 /// Compares every weight of the folder with what exportModel() was to write, bit by bit; gives
 /// their number. Errors: Internal naming the first weight that differs; those of reading.
-Result<std::int64_t> checkModel(model::LanguageModel& decoder, const std::filesystem::path& folder,
+Result<std::int64_t> checkModel(model::Model& model, const std::filesystem::path& folder,
                                 tensor::DType type);
 
 } // namespace fettle::deploy

@@ -348,6 +348,19 @@ Result<std::unique_ptr<EncoderDecoder>> loadEncoderDecoder(const ModelFiles& fil
     return loader.finish(std::move(model));
 }
 
+Result<std::unique_ptr<Model>> loadAny(const ModelFiles& files, c10::Device device,
+                                       at::ScalarType dtype)
+{
+    const auto widened = [](auto loaded) -> Result<std::unique_ptr<Model>> {
+        if (!loaded)
+            return loaded.error();
+        return std::unique_ptr<Model>(*std::move(loaded));
+    };
+    if (files.config().kind == ModelKind::Encoder)
+        return widened(loadEncoder(files, device, dtype));
+    return widened(loadLanguageModel(files, device, dtype));
+}
+
 Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
                                                          c10::Device device, at::ScalarType dtype,
                                                          WeightKind weights)

@@ -26,6 +26,9 @@ Result<std::unique_ptr<Encoder>> loadEncoder(const ModelFiles& files, c10::Devic
 Result<std::unique_ptr<EncoderDecoder>>
 loadEncoderDecoder(const ModelFiles& files, c10::Device device, at::ScalarType dtype,
                    tensor::WeightKind weights = {});
+/// A model of any kind.
+Result<std::unique_ptr<Model>> loadAny(const ModelFiles& files, c10::Device device,
+                                       at::ScalarType dtype);
 /// A model that writes, of either kind. Errors: see requireWriter().
 Result<std::unique_ptr<LanguageModel>> loadLanguageModel(const ModelFiles& files,
                                                          c10::Device device, at::ScalarType dtype,

@@ -1,8 +1,10 @@
+#include "deploy/export.h"
 #include "family_help.h"
 #include "methods/method.h"
 #include "parity.h"
 
 #include <ATen/core/grad_mode.h>
+#include <QTemporaryDir>
 #include <QTest>
 
 using namespace fettle;
@@ -72,6 +74,17 @@ std::vector<std::int64_t> greedy(model::LanguageModel& model, const std::vector<
     return answer;
 }
 
+/// Of one text: an encoder's states, or what an encoder-decoder says of its second part.
+at::Tensor said(model::Model& model)
+{
+    model::PackedTokens tokens;
+    tokens.add(Ids{5, 9, 31, 8, 40, 11, 7}, 4);
+    if (auto* encoder = dynamic_cast<model::Encoder*>(&model))
+        return encoder->hidden(tokens);
+    auto& writer = dynamic_cast<model::EncoderDecoder&>(model);
+    return writer.logits(writer.hidden(tokens).narrow(0, 3, 3));
+}
+
 } // namespace
 
 /// Encoders and encoder-decoders against transformers, on random tiny checkpoints.
@@ -95,6 +108,8 @@ private Q_SLOTS:
     void weightsAreThoseExpected();
     void lowRankUpdatesActOnEverySite_data() { weightsAreThoseExpected_data(); }
     void lowRankUpdatesActOnEverySite();
+    void aWrittenFolderIsTheSame_data() { weightsAreThoseExpected_data(); }
+    void aWrittenFolderIsTheSame();
     void otherKindsAreRefused();
 
 private:
@@ -353,6 +368,29 @@ void TestEncoders::lowRankUpdatesActOnEverySite()
     QVERIFY(attached->merge());
     const double size = std::max(1.0, learned.abs().max().item<double>());
     QVERIFY((states() - learned).abs().max().item<double>() < 1e-4 * size);
+}
+
+/// Weights, heads that are kept as they are among them, and what the model says of a text, bit by
+/// bit.
+void TestEncoders::aWrittenFolderIsTheSame()
+{
+    QFETCH(QString, name);
+    const at::NoGradGuard noGrad;
+    QTemporaryDir place;
+    const auto target = std::filesystem::path(place.path().toStdString()) / "written";
+    auto model = any(name.toStdString());
+    const auto written = deploy::exportModel(*model, familyFolder(name.toStdString()), target, {});
+    QVERIFY2(written, written ? "" : written.error().sentence().c_str());
+    auto again =
+        model::loadAny(model::ModelFiles::open(target).value(), c10::kCPU, at::kFloat).value();
+    const auto before = model->parameters(), after = again->parameters();
+    QCOMPARE(after.size(), before.size());
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        QCOMPARE(after[i].first, before[i].first);
+        QVERIFY2(at::equal(*after[i].second, *before[i].second), before[i].first.c_str());
+    }
+    QVERIFY(at::equal(said(*again), said(*model)));
+    parity(name.toStdString(), "Hugging Face folder", 0);
 }
 
 void TestEncoders::otherKindsAreRefused()
