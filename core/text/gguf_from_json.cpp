@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kSpace = "\xE2\x96\x81"; // U+2581
 constexpr float kAddedScore = -1000;           // as other writers give tokens that no merge makes
+constexpr float kUnusedScore = -10000;         // and rows without a token
 
 Error cannotSay(const std::string& what)
 {
@@ -64,9 +65,10 @@ private:
             return fine;
         if (type == "Unigram")
             return unigram();
+        if (type == "WordPiece")
+            return wordPiece();
         if (type != "BPE")
-            return cannotSay(fmt::format("a tokenizer of the kind \"{}\" in a model that writes",
-                                         quotable(type, 40)));
+            return cannotSay(fmt::format("a tokenizer of the kind \"{}\"", quotable(type, 40)));
         for (const auto& part : preTokenizers()) {
             if (m_read.text(part, "type") == "ByteLevel")
                 return byteLevel();
@@ -82,14 +84,16 @@ private:
         return m_read.parts(m_json, "pre_tokenizer", "pretokenizers");
     }
 
-    Result<void> placeVocabulary()
+    /// `stored`: how such files hold a token.
+    Result<void> placeVocabulary(std::string (*stored)(const std::string&) = nullptr)
     {
         for (const auto& [token, id] : m_read.object(m_model, "vocab").items()) {
             if (!id.is_number_integer()) {
                 m_read.wrong("the number of a token is not a whole number");
                 continue;
             }
-            if (auto placed = placeGgufToken(m_out, id.get<std::int64_t>(), token, kGgufNormal);
+            if (auto placed = placeGgufToken(m_out, id.get<std::int64_t>(),
+                                             stored ? stored(token) : token, kGgufNormal);
                 !placed)
                 return placed;
         }
@@ -231,6 +235,7 @@ private:
     Result<void> beforeUnigram()
     {
         const Json runs = {{"Regex", " {2,}"}}, ends = {{"Regex", kGgufOuterSpaces}};
+        bool ended = false; // spaces at the end go
         for (const auto& part : normalizers()) {
             const std::string type = m_read.text(part, "type");
             const Json& pattern = m_read.object(part, "pattern");
@@ -242,7 +247,9 @@ private:
                     m_out.charsmap = *std::move(map);
             } else if (type == "Replace" && pattern == runs) {
                 m_out.removeExtraSpaces = true;
-            } else if (type != "Strip" && pattern != ends) {
+            } else if (type == "Strip" || pattern == ends) {
+                ended = true;
+            } else {
                 return cannotSay(
                     fmt::format("the normalizer \"{}\" before Unigram", quotable(type, 40)));
             }
@@ -252,10 +259,14 @@ private:
             if (type == "Metaspace")
                 m_out.addSpacePrefix = m_read.text(part, "prepend_scheme", "always") != "never" &&
                                        m_read.flag(part, "add_prefix_space", true);
-            else if (type != "WhitespaceSplit")
+            else if (type == "WhitespaceSplit") // every space goes, and each word gets one
+                m_out.removeExtraSpaces = ended = true;
+            else
                 return cannotSay(
                     fmt::format("the pre-tokenizer \"{}\" before Unigram", quotable(type, 40)));
         }
+        if (m_out.removeExtraSpaces == true && !ended)
+            m_out.notes.push_back("programs that run GGUF files drop spaces at the end of a text");
         return {};
     }
 
@@ -266,7 +277,7 @@ private:
         m_out.removeExtraSpaces = false;
         if (auto fine = beforeUnigram(); !fine)
             return fine;
-        m_out.scores.assign(m_out.tokens.size(), 0);
+        m_out.scores.assign(m_out.tokens.size(), kUnusedScore);
         std::int64_t id = 0;
         for (const auto& piece : m_read.list(m_model, "vocab")) {
             if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
@@ -283,7 +294,49 @@ private:
         }
         if (const auto unknown = m_read.number(m_model, "unk_id", -1); unknown >= 0)
             m_out.unkId = unknown;
+        if (m_read.flag(m_model, "byte_fallback", false))
+            m_out.notes.push_back("characters that no piece has are spelled by their bytes here, "
+                                  "and unknown to programs that run GGUF files");
         return placeAdded();
+    }
+
+    Result<void> wordPiece()
+    {
+        for (const auto& part : preTokenizers()) {
+            if (const auto type = m_read.text(part, "type"); type != "BertPreTokenizer")
+                return cannotSay(
+                    fmt::format("the pre-tokenizer \"{}\" before WordPiece", quotable(type, 40)));
+        }
+        const auto before = normalizers();
+        if (before.size() != 1 || m_read.text(before[0], "type") != "BertNormalizer" ||
+            !m_read.flag(before[0], "clean_text", true) ||
+            !m_read.flag(before[0], "handle_chinese_chars", true))
+            return cannotSay("WordPiece without the full normalizer of BERT");
+        if (m_read.text(m_model, "continuing_subword_prefix", "##") != "##")
+            return cannotSay("WordPiece with another mark than ## inside words");
+        m_out.model = "bert";
+        m_out.pre = "default";
+        m_out.lowercase = m_read.flag(before[0], "lowercase", true);
+        m_out.stripAccents =
+            before[0].contains("strip_accents") && before[0]["strip_accents"].is_boolean()
+                ? before[0]["strip_accents"].get<bool>()
+                : *m_out.lowercase;
+        m_out.notes.push_back(fmt::format(
+            "words of more than {} characters are unknown here; programs that run GGUF files cut "
+            "them into pieces",
+            m_read.number(m_model, "max_input_chars_per_word", 100)));
+        if (auto placed = placeVocabulary(ggufWordPiece); !placed)
+            return placed;
+        if (auto placed = placeAdded(); !placed)
+            return placed;
+        // The unknown token is none of a word's pieces.
+        const auto unknown = m_read.text(m_model, "unk_token", "[UNK]");
+        const auto& ids = m_read.object(m_model, "vocab");
+        if (ids.contains(unknown) && ids[unknown].is_number_integer()) {
+            m_out.unkId = ids[unknown].get<std::int64_t>();
+            return placeGgufToken(m_out, *m_out.unkId, unknown, kGgufUnknown);
+        }
+        return {};
     }
 
     const Json& m_json;

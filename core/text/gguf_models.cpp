@@ -258,11 +258,16 @@ Result<Json> unigramFromGguf(const GgufTokenizer& gguf)
                      addedTokens(gguf, true), std::move(model));
 }
 
+std::string ggufWordPiece(const std::string& piece)
+{
+    return piece.starts_with("##") ? piece.substr(2) : kSpace + piece;
+}
+
 Result<Json> wordPieceFromGguf(const GgufTokenizer& gguf)
 {
     if (!gguf.unkId)
         return missing("unknown tokens", "tokenizer.ggml.unknown_token_id");
-    // Pieces that begin a word carry U+2581, the others nothing; vocab.txt has it the other way.
+    // The way back from ggufWordPiece().
     Json vocab = Json::object();
     for (std::size_t i = 0; i < gguf.tokens.size(); ++i) {
         const auto& token = gguf.tokens[i];
@@ -283,8 +288,8 @@ Result<Json> wordPieceFromGguf(const GgufTokenizer& gguf)
     return assembled({{"type", "BertNormalizer"},
                       {"clean_text", true},
                       {"handle_chinese_chars", true},
-                      {"strip_accents", nullptr},
-                      {"lowercase", true}},
+                      {"strip_accents", gguf.stripAccents ? Json(*gguf.stripAccents) : Json()},
+                      {"lowercase", gguf.lowercase.value_or(true)}},
                      {{"type", "BertPreTokenizer"}}, surround(gguf, nullptr),
                      {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}},
                      addedTokens(gguf, true), std::move(model));

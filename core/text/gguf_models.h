@@ -19,6 +19,10 @@ enum GgufTokenType : std::int32_t
 /// normalizer "Strip": that one takes line breaks too.
 inline constexpr const char* kGgufOuterSpaces = R"(\A +| +\z)";
 
+/// A piece of a WordPiece vocabulary as such files hold it: one that begins a word carries U+2581,
+/// one that goes on ("##x") nothing.
+std::string ggufWordPiece(const std::string& piece);
+
 /// Ids that stand around every text.
 struct GgufSurround
 {

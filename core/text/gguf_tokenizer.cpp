@@ -119,7 +119,9 @@ std::optional<Json> carried(const GgufTokenizer& gguf)
         return std::nullopt;
     for (std::int64_t id = 0; id < (*tokenizer)->vocabSize(); ++id) {
         const auto token = (*tokenizer)->tokenOf(static_cast<TokenId>(id));
-        if (!token.empty() && token != gguf.tokens[static_cast<std::size_t>(id)])
+        const auto& stored = gguf.tokens[static_cast<std::size_t>(id)];
+        const bool piece = gguf.model == "bert" && stored == ggufWordPiece(std::string(token));
+        if (!token.empty() && token != stored && !piece)
             return std::nullopt;
     }
     return *std::move(json);

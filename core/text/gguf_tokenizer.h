@@ -24,6 +24,7 @@ struct GgufTokenizer
     std::optional<bool> addBos, addEos, addSep; ///< tokenizer.ggml.add_*_token
     std::optional<bool> addSpacePrefix;         ///< tokenizer.ggml.add_space_prefix
     std::optional<bool> removeExtraSpaces;      ///< tokenizer.ggml.remove_extra_whitespaces
+    std::optional<bool> lowercase, stripAccents; ///< tokenizer.ggml.normalizer.*, of WordPiece
     std::string charsmap;                       ///< tokenizer.ggml.precompiled_charsmap
     std::string chatTemplate;                   ///< tokenizer.chat_template; empty when absent
     std::string huggingFace;                    ///< tokenizer.huggingface.json; empty when absent

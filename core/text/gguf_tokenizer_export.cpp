@@ -66,8 +66,9 @@ Result<void> placeAround(const Tokenizer& tokenizer, GgufTokenizer& out)
 {
     const auto plain = tokenizer.encode("a"),
                full = tokenizer.encode("a", {.addSpecialTokens = true});
-    const auto text = std::ranges::search(full, plain);
-    const auto front = text.begin() - full.begin(), behind = full.end() - text.end();
+    const auto text = std::search(full.begin(), full.end(), plain.begin(), plain.end());
+    const auto front = text - full.begin();
+    const auto behind = text == full.end() ? 0 : full.end() - text - std::ssize(plain);
     const auto place = [](std::span<const TokenId> ids, std::optional<std::int64_t>& role) {
         if (ids.size() > 1 || (ids.size() == 1 && role && *role != ids[0]))
             return false;
@@ -75,10 +76,14 @@ Result<void> placeAround(const Tokenizer& tokenizer, GgufTokenizer& out)
             role = ids[0];
         return true;
     };
+    const bool bert = out.model == "bert"; // whose last token is one of its own
     if (!place(std::span(full).first(static_cast<std::size_t>(front)), out.bosId) ||
-        !place(std::span(full).last(static_cast<std::size_t>(behind)), out.eosId))
+        !place(std::span(full).last(static_cast<std::size_t>(behind)),
+               bert ? out.sepId : out.eosId))
         return cannotSay("tokens around every text other than the first and the last one of the "
                          "tokenizer");
+    if (bert && (front == 0 || behind == 0))
+        return cannotSay("WordPiece without a token in front of every text and one behind it");
     out.addBos = front > 0;
     out.addEos = behind > 0;
     return {};
@@ -95,18 +100,6 @@ Result<void> placeRoles(const Tokenizer& tokenizer, const Json& config, const Js
         out.unkId = tokenizer.unkId;
     if (!out.eosId && !endIds.empty())
         out.eosId = endIds[0];
-    if (auto placed = placeAround(tokenizer, out); !placed)
-        return placed;
-    if (!out.bosId)
-        out.bosId = out.eosId; // readers would take number 11 otherwise
-    for (const auto id : endIds) {
-        if (id == out.eosId)
-            continue;
-        if (!out.eotId)
-            out.eotId = id;
-        else if (!out.eomId)
-            out.eomId = id;
-    }
     for (const auto& [key, member] : {std::pair{"sep_token", &GgufTokenizer::sepId},
                                       std::pair{"cls_token", &GgufTokenizer::clsId},
                                       std::pair{"mask_token", &GgufTokenizer::maskId}}) {
@@ -115,6 +108,18 @@ Result<void> placeRoles(const Tokenizer& tokenizer, const Json& config, const Js
             text = tokenText(map, key);
         if (!text.empty())
             out.*member = tokenizer.idOf(text);
+    }
+    if (auto placed = placeAround(tokenizer, out); !placed)
+        return placed;
+    if (!out.bosId && out.model != "t5")
+        out.bosId = out.eosId; // readers would take number 11 otherwise
+    for (const auto id : endIds) {
+        if (id == out.eosId)
+            continue;
+        if (!out.eotId)
+            out.eotId = id;
+        else if (!out.eomId)
+            out.eomId = id;
     }
     const auto rows = static_cast<std::int64_t>(out.tokens.size());
     for (const auto& id : {out.bosId, out.eosId, out.unkId, out.padId, out.eotId, out.eomId,

@@ -56,50 +56,102 @@ void addWords(testing::GgufBuilder& words)
         .key("tokenizer.chat_template", 8, Builder::text("{{ messages[0].content }}"));
 }
 
-/// A whole model of one layer of eight numbers.
-std::string smallestModel()
+using Numbers = std::map<std::string, std::uint32_t>;
+using Shapes = std::vector<std::pair<std::string, std::vector<std::uint64_t>>>;
+
+/// A whole model with keys and tensors of an architecture.
+std::string modelOf(const std::string& architecture, const Numbers& numbers,
+                    const std::string& epsilon, const Shapes& shapes)
 {
     testing::GgufBuilder model;
-    model.key("general.architecture", 8, testing::GgufBuilder::text("llama"));
-    for (const auto& [name, value] :
-         std::map<std::string, std::uint32_t>{{"block_count", 1},
-                                              {"context_length", 64},
-                                              {"embedding_length", 8},
-                                              {"feed_forward_length", 16},
-                                              {"attention.head_count", 2},
-                                              {"attention.head_count_kv", 1}})
-        model.key("llama." + name, 4, raw(value));
-    model.key("llama.attention.layer_norm_rms_epsilon", 6, raw(1e-5f));
-    model.key("llama.rope.freq_base", 6, raw(10000.0f));
+    model.key("general.architecture", 8, testing::GgufBuilder::text(architecture));
+    for (const auto& [name, value] : numbers)
+        model.key(architecture + "." + name, 4, raw(value));
+    model.key(architecture + ".attention." + epsilon, 6, raw(1e-5f));
     addWords(model);
     std::uint64_t offset = 0;
-    const auto tensor = [&](const std::string& name, const std::vector<std::uint64_t>& dims) {
+    for (const auto& [name, dims] : shapes) {
         model.tensor(name, dims, 0, offset);
         std::uint64_t values = 1;
         for (const auto size : dims)
             values *= size;
         offset += (values * 4 + 31) / 32 * 32;
-    };
-    tensor("token_embd.weight", {8, 7});
-    tensor("blk.0.attn_norm.weight", {8});
-    tensor("blk.0.attn_q.weight", {8, 8});
-    tensor("blk.0.attn_k.weight", {8, 4});
-    tensor("blk.0.attn_v.weight", {8, 4});
-    tensor("blk.0.attn_output.weight", {8, 8});
-    tensor("blk.0.ffn_norm.weight", {8});
-    tensor("blk.0.ffn_gate.weight", {8, 16});
-    tensor("blk.0.ffn_up.weight", {8, 16});
-    tensor("blk.0.ffn_down.weight", {16, 8});
-    tensor("output_norm.weight", {8});
+    }
     model.data = std::string(offset, '\x3c');
     return model.file();
+}
+
+// Tensors of one layer of eight numbers, for each kind of model.
+
+const Shapes kDecoder{{"token_embd.weight", {8, 7}},    {"blk.0.attn_norm.weight", {8}},
+                      {"blk.0.attn_q.weight", {8, 8}},  {"blk.0.attn_k.weight", {8, 4}},
+                      {"blk.0.attn_v.weight", {8, 4}},  {"blk.0.attn_output.weight", {8, 8}},
+                      {"blk.0.ffn_norm.weight", {8}},   {"blk.0.ffn_gate.weight", {8, 16}},
+                      {"blk.0.ffn_up.weight", {8, 16}}, {"blk.0.ffn_down.weight", {16, 8}},
+                      {"output_norm.weight", {8}}};
+
+Shapes encoderShapes()
+{
+    Shapes shapes{{"token_embd.weight", {8, 7}},
+                  {"position_embd.weight", {8, 64}},
+                  {"token_types.weight", {8, 1}}};
+    for (const auto& [name, dims] : Shapes{{"token_embd_norm", {8}},
+                                           {"blk.0.attn_q", {8, 8}},
+                                           {"blk.0.attn_k", {8, 8}},
+                                           {"blk.0.attn_v", {8, 8}},
+                                           {"blk.0.attn_output", {8, 8}},
+                                           {"blk.0.attn_output_norm", {8}},
+                                           {"blk.0.ffn_up", {8, 16}},
+                                           {"blk.0.ffn_down", {16, 8}},
+                                           {"blk.0.layer_output_norm", {8}}}) {
+        shapes.push_back({name + ".weight", dims});
+        shapes.push_back({name + ".bias", {dims.back()}});
+    }
+    return shapes;
+}
+
+Shapes stacksShapes()
+{
+    Shapes shapes{{"token_embd.weight", {8, 7}}};
+    for (const std::string stack : {"enc.", "dec."}) {
+        const auto add = [&](const std::string& name, std::vector<std::uint64_t> dims) {
+            shapes.push_back({stack + name + ".weight", std::move(dims)});
+        };
+        for (const std::string part : {"blk.0.attn_", "blk.0.cross_attn_"}) {
+            if (stack == "enc." && part == "blk.0.cross_attn_")
+                continue;
+            add(part + "norm", {8});
+            for (const char* name : {"q", "k", "v", "o"})
+                add(part + name, {8, 8});
+        }
+        add("blk.0.attn_rel_b", {2, 8});
+        add("blk.0.ffn_norm", {8});
+        add("blk.0.ffn_up", {8, 16});
+        add("blk.0.ffn_down", {16, 8});
+        add("output_norm", {8});
+    }
+    return shapes;
+}
+
+std::vector<std::string> smallestModels()
+{
+    const auto numbers = [](const std::string& name, std::uint32_t value) {
+        return Numbers{{"block_count", 1},          {"context_length", 64},
+                       {"embedding_length", 8},     {"feed_forward_length", 16},
+                       {"attention.head_count", 2}, {name, value}};
+    };
+    return {
+        modelOf("llama", numbers("attention.head_count_kv", 1), "layer_norm_rms_epsilon", kDecoder),
+        modelOf("bert", numbers("vocab_size", 7), "layer_norm_epsilon", encoderShapes()),
+        modelOf("t5", numbers("attention.relative_buckets_count", 8), "layer_norm_rms_epsilon",
+                stacksShapes())};
 }
 
 /// One tensor of each quantisation, and keys of each kind.
 std::vector<std::string> ggufSeeds()
 {
     using Builder = testing::GgufBuilder;
-    std::vector<std::string> seeds{smallestModel()};
+    auto seeds = smallestModels();
     for (std::uint32_t id = 0; id < 64; ++id) {
         const auto* type = tensor::ggmlTypeInfo(id);
         if (!type || !type->readable)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks our GGUF files with llama.cpp itself: tiny random models of every family are made with transformers, written
-by `fettle-cli`, loaded by libllama, and compared in token ids and log-probabilities; then read back by `fettle-cli` and
-compared with the original in transformers.
+by `fettle-cli`, loaded by libllama, and compared in token ids and log-probabilities (of encoders: in states); then read back
+by `fettle-cli` and compared with the original in transformers.
 
 usage: check_gguf.py --cli build/test/bin/fettle-cli [--only gemma2,phi3] [--keep FOLDER]
 Needs the llama-cpp-python package, or its unpacked sources in FETTLE_LLAMA_CPP with the built libraries in
@@ -27,13 +27,19 @@ try:
 except (ImportError, FileNotFoundError) as e:
     print("llama-cpp-python is not here:", e)
     sys.exit(77)
+import safetensors.torch
 import torch
 import transformers as hf
+
+import corpus_tokenizers as pipelines
+from make_corpus import catalogue_lines
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 NASTY = ["Hello world", "", " ", "  two  spaces", "\n\n\tTabs\r\n", "I'LL don't we've", "1234567 3.14 ½ ²", "Ångström A\u030a 東京 🙂👨‍👩‍👧",
          "<|im_start|>user\nhi<|im_end|>\n", "नमस्ते ไทย العربية", "a" * 300, "\u00a0\u200b\ufeff", "#!/bin/sh\nif [ -f x ]; then\n\techo $x\nfi",
          "x\u0000y", "…—“quoted”", "<s> </s> <unk>"]
+
+
 
 
 @llama_cpp.llama_log_callback
@@ -99,10 +105,81 @@ def families(v):
     }
 
 
-class Llama:
-    """One model in libllama, everything in float32 on one thread."""
+def t5(kind, v, **more):
+    return getattr(hf, kind)(vocab_size=v, d_model=64, d_kv=16, d_ff=96, num_layers=2, num_heads=3, **more)
 
-    def __init__(self, path):
+
+def writers(v):
+    """Name -> configuration, whether the file has a head of its own."""
+    gated = dict(feed_forward_proj="gated-gelu")
+    return {
+        "t5": (t5("T5Config", v), False),
+        "t5_gated": (t5("T5Config", v, **gated, tie_word_embeddings=False), True),
+        "t5_unscaled": (t5("T5Config", v, **gated, tie_word_embeddings=False), False),
+        "t5_buckets": (t5("T5Config", v, num_decoder_layers=1, relative_attention_num_buckets=16), False),
+        "mt5": (t5("MT5Config", v, **gated), True),
+        "umt5": (t5("UMT5Config", v, **gated), False),
+        "umt5_head": (t5("UMT5Config", v, **gated, num_decoder_layers=1), True),
+    }
+
+
+def encoders(sizes):
+    """Name -> configuration, the pipeline of its tokenizer."""
+    b = lambda kind, pipeline, pad=0, **more: (getattr(hf, kind)(vocab_size=sizes[pipeline], max_position_embeddings=120, pad_token_id=pad,
+                                                                 **{**{k: v for k, v in shape().items() if "key_value" not in k and "position" not in k}, **more}), pipeline)
+    return {
+        "bert": b("BertConfig", "bert"),
+        "bert_cased": b("BertConfig", "bert_cased", type_vocab_size=1),
+        "distilbert": (hf.DistilBertConfig(vocab_size=sizes["bert"], dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=120), "bert"),
+        "roberta": b("RobertaConfig", "roberta", pad=1, type_vocab_size=1, layer_norm_eps=1e-5),
+        "xlm_roberta": b("XLMRobertaConfig", "xlm_roberta", pad=1, type_vocab_size=1, layer_norm_eps=1e-5),
+        "camembert": b("CamembertConfig", "xlm_roberta", pad=1, type_vocab_size=1, layer_norm_eps=1e-5),
+    }
+
+
+def tokenizers(lines):
+    """One for each kind of pipeline, as the folder wants it. Unigram rewrites characters by the published table."""
+    pipelines.SIZE = 900
+    charsmap = pipelines.sentencepiece_charsmap()
+    bert = lambda **options: pipelines.words(lines, pipelines.models.WordPiece(unk_token="[UNK]"), pipelines.trainers.WordPieceTrainer(
+        vocab_size=900, special_tokens=pipelines.BERT, limit_alphabet=400, show_progress=False), pipelines.normalizers.BertNormalizer(**options),
+        pipelines.pre_tokenizers.BertPreTokenizer(), True, pipelines.decoders.WordPiece())
+    names = dict(cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]", mask_token="[MASK]")
+    marks = dict(bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", pad_token="<pad>", unk_token="<unk>")
+    unigram = json.loads(pipelines.unigram(lines * 8, None, "always", charsmap=charsmap).to_str())
+    t5 = json.loads(json.dumps(unigram))
+    t5["normalizer"]["normalizers"][1] = {"type": "Strip", "strip_left": False, "strip_right": True}
+    t5["normalizer"]["normalizers"].append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"})
+    unigram["model"]["vocab"] = [["<s>", 0.0]] + unigram["model"]["vocab"]
+    unigram["model"]["unk_id"] += 1
+    split = {"type": "WhitespaceSplit"}
+    unigram["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, unigram["pre_tokenizer"]]}
+    unigram["added_tokens"] = [dict(unigram["added_tokens"][0], id=i, content=token) for i, token in enumerate(["<s>", "<pad>", "</s>", "<unk>"])]
+    around = lambda first, last: {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": first[0], "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                                                                          {"SpecialToken": {"id": last[0], "type_id": 0}}],
+                                  "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+                                  "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (first, last)}}
+    unigram["post_processor"] = around(("<s>", 0), ("</s>", 2))
+    roberta = json.loads(pipelines.byte_level(lines, []).to_str())
+    for old, new in zip(pipelines.CHAT, ("<s>", "<pad>", "</s>")):
+        roberta["model"]["vocab"][new] = roberta["model"]["vocab"].pop(old)
+        next(t for t in roberta["added_tokens"] if t["content"] == old)["content"] = new
+    roberta["post_processor"] = {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2], "trim_offsets": True, "add_prefix_space": False}
+    dressed = lambda inner, **more: hf.PreTrainedTokenizerFast(
+        tokenizer_object=inner if not isinstance(inner, dict) else pipelines.Tokenizer.from_str(json.dumps(inner)), **more)
+    return {
+        "t5": dressed(t5, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"),
+        "xlm_roberta": dressed(unigram, **marks),
+        "roberta": dressed(roberta, **{k: v for k, v in marks.items() if k != "unk_token"}),
+        "bert": dressed(bert(lowercase=True), **names),
+        "bert_cased": dressed(bert(lowercase=False), **names),
+    }
+
+
+class Llama:
+    """One model in libllama, everything in float32 on one thread. `states`: an encoder."""
+
+    def __init__(self, path, states=False):
         p = llama_cpp.llama_model_default_params()
         p.use_mmap = True
         self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), p)
@@ -113,7 +190,10 @@ class Llama:
         c.type_k = c.type_v = 0
         if hasattr(c, "flash_attn_type"):
             c.flash_attn_type = 0
+        if states:
+            c.pooling_type = 0
         self.context = llama_cpp.llama_init_from_model(self.model, c)
+        llama_cpp.llama_set_embeddings(self.context, states)
         self.vocab = llama_cpp.llama_model_get_vocab(self.model)
 
     def tokens(self, text, special):
@@ -122,17 +202,25 @@ class Llama:
         count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), out, len(out), special, special)
         return list(out[:count])
 
-    def logits(self, ids):
+    def rows(self, work, ids, row, size):
         batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
         for i, token in enumerate(ids):
             batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = token, i, 1, 0, 1
         batch.n_tokens = len(ids)
-        if llama_cpp.llama_decode(self.context, batch) != 0:
+        if work(self.context, batch) != 0:
             raise RuntimeError("llama.cpp does not run the model")
-        size = llama_cpp.llama_vocab_n_tokens(self.vocab)
-        rows = [torch.tensor(llama_cpp.llama_get_logits_ith(self.context, i)[:size]) for i in range(len(ids))]
+        rows = [torch.tensor(row(self.context, i)[:size]) for i in range(len(ids) if row else 0)]
         llama_cpp.llama_batch_free(batch)
-        return torch.stack(rows)
+        return torch.stack(rows) if rows else None
+
+    def logits(self, ids, read=None):
+        """Of an encoder-decoder, which has `read` something first."""
+        if read:
+            self.rows(llama_cpp.llama_encode, read, None, 0)
+        return self.rows(llama_cpp.llama_decode, ids, llama_cpp.llama_get_logits_ith, llama_cpp.llama_vocab_n_tokens(self.vocab))
+
+    def states(self, ids):
+        return self.rows(llama_cpp.llama_encode, ids, llama_cpp.llama_get_embeddings_ith, llama_cpp.llama_model_n_embd(self.model))
 
     def close(self):
         llama_cpp.llama_free(self.context)
@@ -146,22 +234,116 @@ def run(*command):
     return done.stdout
 
 
-def reference(folder, ids):
-    model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+IDS = [5, 17, 200, 8, 3, 99, 45, 231, 7, 7, 120, 66, 31, 250, 12, 90]
+LOADERS = {"decoder": hf.AutoModelForCausalLM, "writer": hf.AutoModelForSeq2SeqLM, "encoder": hf.AutoModel}
+
+
+def load(kind, folder):
+    return LOADERS[kind].from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+class TableGelu(torch.nn.Module):
+    """GELU as llama.cpp has it: the tanh form, from a table in half precision."""
+
+    def forward(self, x):
+        halves = torch.nn.functional.gelu(x.half().float(), approximate="tanh").half().float()
+        return torch.where(x >= 10, x, torch.where(x <= -10, torch.zeros_like(x), halves))
+
+
+def with_table(model):
+    """The model with llama.cpp's GELU in place of its own."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if "GELU" in type(child).__name__:
+                setattr(module, name, TableGelu())
+    return model
+
+
+def answers(kind, model):
+    """Log-probabilities, or the states of an encoder."""
     with torch.no_grad():
-        return torch.log_softmax(model(torch.tensor([ids])).logits[0].double(), -1)
+        if kind == "encoder":
+            return model(torch.tensor([IDS])).last_hidden_state[0].double()
+        more = {"decoder_input_ids": torch.tensor([[0, *IDS[::-1]]])} if kind == "writer" else {}
+        return torch.log_softmax(model(torch.tensor([IDS]), **more).logits[0].double(), -1)
 
 
-def make(config, tokenizer, folder):
+def asked(llama, kind):
+    if kind == "encoder":
+        return llama.states(IDS).double()
+    logits = llama.logits([0, *IDS[::-1]], read=IDS) if kind == "writer" else llama.logits(IDS)
+    return torch.log_softmax(logits.double(), -1)
+
+
+def make(kind, config, tokenizer, folder, ownHead=False):
     torch.manual_seed(3)
-    for key, value in (("bos_token_id", 1), ("eos_token_id", 2), ("pad_token_id", 0)):
-        setattr(config, key, value)
-    model = hf.AutoModelForCausalLM.from_config(config).float()
+    if kind == "decoder":
+        for key, value in (("bos_token_id", 1), ("eos_token_id", 2), ("pad_token_id", 0)):
+            setattr(config, key, value)
+    model = LOADERS[kind].from_config(config).float()
     for name, weight in model.named_parameters():  # livelier than the usual start, norms too
         with torch.no_grad():
             weight.add_(torch.randn_like(weight) * (0.1 if weight.dim() > 1 else 0.2))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if ownHead:  # as published files have it; the library ties when it makes a model
+        file, settings = folder / "model.safetensors", json.loads((folder / "config.json").read_text())
+        weights = safetensors.torch.load_file(file)
+        weights["lm_head.weight"] = torch.randn(config.vocab_size, config.d_model) * 0.2
+        safetensors.torch.save_file(weights, file, metadata={"format": "pt"})
+        settings["tie_word_embeddings"] = False
+        settings.pop("scale_decoder_outputs", None)
+        (folder / "config.json").write_text(json.dumps(settings))
+
+
+def cases():
+    """Name, kind, configuration, tokenizer, whether the file has a head of its own."""
+    tiny = hf.AutoTokenizer.from_pretrained(HERE / "fixtures/tiny_llama")
+    for name, config in families(len(tiny)).items():
+        yield name, "decoder", config, tiny, False
+    lines = [line for language in ("de", "fr", "ru", "ja", "tr", "vi", "ko", "el") for line in catalogue_lines(language)[:120]]
+    made = tokenizers(lines)
+    for name, (config, own) in writers(len(made["t5"])).items():
+        yield name, "writer", config, made["t5"], own
+    for name, (config, pipeline) in encoders({key: len(each) for key, each in made.items()}).items():
+        yield name, "encoder", config, made[pipeline], False
+
+
+def tokenised_otherwise(llama, tokenizer, kind):
+    """Texts with other ids. parse_special off: what a user typed; on: the whole text is trusted."""
+    more = [] if kind == "decoder" else [line for language in ("de", "ru", "ja", "el", "hi", "th", "ar") for line in catalogue_lines(language)[200:240]]
+    texts = NASTY + [text for text in more if "\0" not in text]
+    if kind == "encoder":
+        texts = [text for text in texts if len(text) < 300]  # a word of more than 100 letters is unknown to WordPiece; a note says it
+    wrong = [t for t in NASTY if kind == "decoder" and llama.tokens(t, False) != tokenizer(t, add_special_tokens=False, split_special_tokens=True)["input_ids"]]
+    return wrong + [t for t in texts if llama.tokens(t, True) != tokenizer(t)["input_ids"]], len(texts) + (len(NASTY) if kind == "decoder" else 0)
+
+
+def check(name, kind, config, tokenizer, own, cli, work):
+    """Whether the file says the same model; a line about it."""
+    # The export is a folder of its own, with the proof beside the file.
+    folder, export, back = work / name, work / f"{name}-file", work / "workspace/models" / f"{name}-back"
+    file = export / f"{export.name}.gguf"
+    for each in (folder, export):
+        shutil.rmtree(each, ignore_errors=True)
+    make(kind, config, tokenizer, folder, own)
+    run(*cli, "model", "import", folder, "--as", name)
+    run(*cli, "export", name, "--as", "gguf", "--type", "F32", "--to", export)
+    theirs, tabled = answers(kind, load(kind, folder)), answers(kind, with_table(load(kind, folder)))
+    llama = Llama(file, kind == "encoder")
+    difference, gelu = (float((tabled - other).abs().max()) for other in (asked(llama, kind), theirs))
+    wrong, count = tokenised_otherwise(llama, tokenizer, kind)
+    llama.close()
+    run(*cli, "model", "import", file, "--as", f"{name}-back")
+    again = float((answers(kind, load(kind, back)) - theirs).abs().max())
+    # A value at the edge of two halves may be rounded otherwise there.
+    fine = difference < max(1e-4, gelu / 4) and again < 1e-4 and not wrong
+    print(f"{name}: {'states' if kind == 'encoder' else 'log-probabilities'} {difference:.2g} in llama.cpp"
+          f"{f' beside its own GELU ({gelu:.2g} from ours)' if gelu else ''}, {again:.2g} read back; "
+          f"{len(wrong)} of {count} texts tokenised otherwise{'' if fine else '   WRONG'}", flush=True)
+    for text in wrong:
+        print("   ", json.dumps(text))
+    return fine
 
 
 def main():
@@ -171,39 +353,14 @@ def main():
     a.add_argument("--keep")
     args = a.parse_args()
     start()
-    tokenizer = hf.AutoTokenizer.from_pretrained(HERE / "fixtures/tiny_llama")
     work = pathlib.Path(args.keep or tempfile.mkdtemp())
     cli = [args.cli, "--workspace", work / "workspace"]
-    ids = [5, 17, 200, 8, 3, 99, 45, 231, 7, 7, 120, 66, 31, 250, 12, 90]
     bad = 0
-    for name, config in families(len(tokenizer)).items():
+    for name, *case in cases():
         if args.only and name not in args.only.split(","):
             continue
-        # The export is a folder of its own, with the proof beside the file.
-        folder, export, back = work / name, work / f"{name}-file", work / "workspace/models" / f"{name}-back"
-        file = export / f"{export.name}.gguf"
-        for each in (folder, export):
-            shutil.rmtree(each, ignore_errors=True)
         try:
-            make(config, tokenizer, folder)
-            run(*cli, "model", "import", folder, "--as", name)
-            run(*cli, "export", name, "--as", "gguf", "--type", "F32", "--to", export)
-            theirs = reference(folder, ids)
-            llama = Llama(file)
-            ours = torch.log_softmax(llama.logits(ids).double(), -1)
-            difference = float((ours - theirs).abs().max())
-            # parse_special off: what a user typed; on: the whole text is trusted
-            wrong = [t for t in NASTY if llama.tokens(t, False) != tokenizer(t, add_special_tokens=False, split_special_tokens=True)["input_ids"]]
-            wrong += [t for t in NASTY if llama.tokens(t, True) != tokenizer(t)["input_ids"]]
-            llama.close()
-            run(*cli, "model", "import", file, "--as", f"{name}-back")
-            again = float((reference(back, ids) - theirs).abs().max())
-            limit = 3e-3 if "gelu" in json.dumps(config.to_dict()) else 1e-4  # its table of GELU is in half precision
-            fine = difference < limit and again < 1e-4 and not wrong
-            print(f"{name}: log-probabilities {difference:.2g} in llama.cpp, {again:.2g} read back; "
-                  f"{len(wrong)} of {2 * len(NASTY)} texts tokenised otherwise{'' if fine else '   WRONG'}")
-            for text in wrong:
-                print("   ", json.dumps(text))
+            fine = check(name, *case, cli, work)
         except Exception as e:
             fine = False
             print(f"{name}: {e}   WRONG")

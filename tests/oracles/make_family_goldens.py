@@ -69,6 +69,8 @@ CASES = {
     "mixtral": ("MixtralConfig", dict(BASE, num_local_experts=4, num_experts_per_tok=2, sliding_window=None)),
     "qwen3_moe": ("Qwen3MoeConfig", dict(BASE, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=12,
                                          norm_topk_prob=True, mlp_only_layers=[1], decoder_sparse_step=1)),
+    "qwen3_moe_sparse": ("Qwen3MoeConfig", dict(BASE, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=12,
+                                                norm_topk_prob=True, mlp_only_layers=[], decoder_sparse_step=1)),
 }
 
 

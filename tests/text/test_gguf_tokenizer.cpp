@@ -173,8 +173,22 @@ private Q_SLOTS:
         row("no model", R"({"model":null})", "kind \"WordLevel\"");
         row("a model that is a list", R"({"model":[1]})", "'model' is not an object");
         row("type as number", R"({"model":{"type":5}})", "'type' is not a text");
-        row("WordPiece", R"({"model":{"type":"WordPiece"}})",
-            "a tokenizer of the kind \"WordPiece\" in a model that writes");
+        row("WordPiece cut otherwise", R"({"model":{"type":"WordPiece"}})",
+            "the pre-tokenizer \"ByteLevel\" before WordPiece");
+        row("WordPiece over text as it is",
+            R"({"pre_tokenizer":null,"model":{"type":"WordPiece"}})",
+            "WordPiece without the full normalizer of BERT");
+        row("WordPiece that keeps Chinese words",
+            R"({"pre_tokenizer":null,"model":{"type":"WordPiece"},
+                "normalizer":{"type":"BertNormalizer","handle_chinese_chars":false}})",
+            "WordPiece without the full normalizer of BERT");
+        row("WordPiece with another mark",
+            R"({"pre_tokenizer":null,"normalizer":{"type":"BertNormalizer"},
+                "model":{"type":"WordPiece","continuing_subword_prefix":"@@"}})",
+            "another mark than ##");
+        row("a normalizer before Unigram",
+            R"({"pre_tokenizer":null,"normalizer":{"type":"NFKC"},"model":{"type":"Unigram"}})",
+            "the normalizer \"NFKC\" before Unigram");
         row("vocabulary as text", R"({"model":{"vocab":"x"}})", "'vocab' is not an object");
         row("a number that is a text", R"({"model":{"vocab":{"a":"0"}}})",
             "the number of a token is not a whole number");

@@ -1,5 +1,6 @@
 #include "model/import/gguf_config.h"
 
+#include "model/import/gguf_config_kinds.h"
 #include "model/import/gguf_metadata.h"
 
 #include <algorithm>
@@ -13,64 +14,16 @@ using tensor::GgufKeys;
 
 namespace {
 
-/// Reads the keys of one architecture; after the first problem the rest gives fallbacks.
-class KeyReader
-{
-public:
-    KeyReader(const GgufFile& file, const GgufFamily& family)
-        : m_file(file)
-        , m_prefix(std::string(family.architecture) + ".")
-    {
-    }
-
-    std::string full(const char* key) const { return m_prefix + key; }
-    bool has(const char* key) const { return m_file.has(full(key)); }
-    /// A whole number above 0; required without fallback.
-    std::int64_t count(const char* key, std::optional<std::int64_t> fallback = std::nullopt)
-    {
-        const auto name = full(key);
-        if (!m_file.has(name) && fallback)
-            return *fallback;
-        const auto value = m_file.integer(name);
-        if (!value || *value < 1) {
-            refuse(fmt::format("the key '{}' is missing or not a whole number above 0", name));
-            return 1;
-        }
-        return *value;
-    }
-    double real(const char* key, std::optional<double> fallback = std::nullopt)
-    {
-        const auto name = full(key);
-        const auto value = m_file.real(name);
-        if (!value && (!fallback || m_file.has(name)))
-            refuse(fmt::format("the key '{}' is missing or not a number", name));
-        return shortestOf(value.value_or(fallback.value_or(1)));
-    }
-    void refuse(std::string what, ErrorCode code = ErrorCode::InvalidInput)
-    {
-        if (!m_problem)
-            m_problem =
-                Error{code, std::move(what), "", "Fetch the file again, or choose another one"};
-    }
-    const std::optional<Error>& problem() const { return m_problem; }
-    const GgufFile& file() const { return m_file; }
-
-private:
-    const GgufFile& m_file;
-    std::string m_prefix;
-    std::optional<Error> m_problem;
-};
-
 /// What every architecture says of its shape.
 struct Shape
 {
     std::int64_t layers, context, hidden, inner, heads, kvHeads, headDim, rotary, vocab;
 };
 
-Shape readShape(KeyReader& keys, const GgufFamily& family)
+Shape readShape(GgufKeyReader& keys, const GgufFamily& family)
 {
     Shape shape{};
-    shape.layers = keys.count("block_count");
+    shape.layers = keys.layers("block_count");
     shape.context = keys.count("context_length");
     shape.hidden = keys.count("embedding_length");
     shape.inner = keys.count("feed_forward_length");
@@ -88,14 +41,7 @@ Shape readShape(KeyReader& keys, const GgufFamily& family)
         keys.refuse(fmt::format("the head sizes differ: keys {}, values {}, rotary part {}",
                                 shape.headDim, values, shape.rotary),
                     ErrorCode::Unsupported);
-    if (static_cast<std::uint64_t>(shape.layers) > keys.file().tensors().size())
-        keys.refuse(fmt::format("the keys promise {} layers, the file has {} tensors", shape.layers,
-                                keys.file().tensors().size()));
-    const auto* embedding = keys.file().tensor("token_embd.weight");
-    if (!embedding || embedding->dims.size() != 2)
-        keys.refuse("the weight 'token_embd.weight' is missing or not a table");
-    else
-        shape.vocab = embedding->dims[1];
+    shape.vocab = keys.vocab();
     return shape;
 }
 
@@ -130,7 +76,8 @@ Json shapeToConfig(const Shape& shape, const GgufFamily& family)
     return config;
 }
 
-Result<void> readRotary(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
+Result<void> readRotary(GgufKeyReader& keys, const GgufFamily& family, const Shape& shape,
+                        Json& config)
 {
     const double theta = keys.real("rope.freq_base", 10000);
     if (!(theta >= 1 && theta < 1e12))
@@ -166,7 +113,7 @@ Result<void> readRotary(KeyReader& keys, const GgufFamily& family, const Shape& 
 }
 
 /// Which layers slide: a flag for each layer, every n-th layer full, or the family's habit.
-std::vector<bool> slidingLayers(KeyReader& keys, const GgufFamily& family, std::int64_t layers)
+std::vector<bool> slidingLayers(GgufKeyReader& keys, const GgufFamily& family, std::int64_t layers)
 {
     const auto key = keys.full("attention.sliding_window_pattern");
     const auto* value = keys.file().find(key);
@@ -187,7 +134,7 @@ std::vector<bool> slidingLayers(KeyReader& keys, const GgufFamily& family, std::
     return slides;
 }
 
-void readGemma(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
+void readGemma(GgufKeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
 {
     config["hidden_activation"] = family.activation;
     if (family.family == "gemma")
@@ -208,7 +155,7 @@ void readGemma(KeyReader& keys, const GgufFamily& family, const Shape& shape, Js
     config["layer_types"] = types;
 }
 
-void readExperts(KeyReader& keys, const GgufFamily& family, Json& config)
+void readExperts(GgufKeyReader& keys, const GgufFamily& family, Json& config)
 {
     const auto count = keys.count("expert_count"), used = keys.count("expert_used_count");
     const auto* first = keys.file().tensor("blk.0.ffn_down_exps.weight");
@@ -230,7 +177,7 @@ void readExperts(KeyReader& keys, const GgufFamily& family, Json& config)
 }
 
 /// What only one family has.
-void readRest(KeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
+void readRest(GgufKeyReader& keys, const GgufFamily& family, const Shape& shape, Json& config)
 {
     const auto& file = keys.file();
     const auto type = family.family;
@@ -314,11 +261,8 @@ void writeFactors(const ModelConfig& config, const GgufFamily& family, const std
         keys.flag(a + "use_parallel_residual", config.parallelBlock);
 }
 
-} // namespace
-
-Result<Json> configFromGguf(const GgufFile& file, const GgufFamily& family)
+Result<Json> decoderFromGguf(GgufKeyReader& keys, const GgufFamily& family)
 {
-    KeyReader keys(file, family);
     const Shape shape = readShape(keys, family);
     const bool rms = std::string_view(family.epsilon) == "rms_norm_eps";
     const double epsilon =
@@ -327,15 +271,28 @@ Result<Json> configFromGguf(const GgufFile& file, const GgufFamily& family)
         return *keys.problem();
     Json config = shapeToConfig(shape, family);
     config[family.epsilon] = epsilon;
-    config["tie_word_embeddings"] = file.tensor("output.weight") == nullptr;
+    config["tie_word_embeddings"] = keys.file().tensor("output.weight") == nullptr;
     if (!family.shortKeys) {
         if (auto rotary = readRotary(keys, family, shape, config); !rotary)
             return rotary.error();
     }
     readRest(keys, family, shape, config);
+    return config;
+}
+
+} // namespace
+
+Result<Json> configFromGguf(const GgufFile& file, const GgufFamily& family)
+{
+    GgufKeyReader keys(file, family);
+    auto config = family.architecture == "t5"     ? Result<Json>(stacksFromGguf(keys, family))
+                  : family.architecture == "bert" ? Result<Json>(encoderFromGguf(keys, family))
+                                                  : decoderFromGguf(keys, family);
+    if (!config)
+        return config;
     if (keys.problem())
         return *keys.problem();
-    addTokenIds(file, config);
+    addTokenIds(file, *config);
     return config;
 }
 
@@ -343,6 +300,14 @@ std::vector<GgufComputed> configToGguf(const ModelConfig& config, const GgufFami
                                        GgufKeys& keys)
 {
     const std::string name(family.architecture), a = name + ".";
+    if (config.kind == ModelKind::EncoderDecoder) {
+        stacksToGguf(config, keys);
+        return {};
+    }
+    if (config.kind == ModelKind::Encoder) {
+        encoderToGguf(config, keys);
+        return {};
+    }
     const auto count = [&](const char* key, std::int64_t value) {
         keys.u32(a + key, static_cast<std::uint64_t>(value));
     };

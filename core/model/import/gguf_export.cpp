@@ -72,6 +72,8 @@ Result<Prepared> prepare(const fs::path& folder, GgufKind kind)
     auto tokenizer = text::ggufTokenizerFrom(folder, config.vocab, config.eosIds);
     if (!tokenizer)
         return at(tokenizer.error(), folder.string());
+    if (config.encoder.firstPosition > 0) // tells readers where the table of positions begins
+        tokenizer->padId = config.encoder.firstPosition - 1;
     for (auto& note : tokenizer->notes)
         made.result.notes.push_back(std::move(note));
     metadataToGguf(folder, config, (*family)->architecture, *tokenizer, kind, made.keys);
@@ -122,7 +124,8 @@ Result<void> writeRows(const GgufSlot& slot, const tensor::TensorInfo& source, G
                        Output& out)
 {
     const std::uint64_t rows = slot.rowCount(), columns = slot.columns();
-    const std::uint64_t rowBytes = source.bytes.size() / rows;
+    const std::uint64_t rowBytes = source.bytes.size() / (slot.skipped + rows);
+    const auto stored = source.bytes.subspan(slot.skipped * rowBytes);
     const bool inOrder = slot.rows == GgufRows::InOrder;
     const std::uint64_t step = std::max<std::uint64_t>(1, kPartValues / columns);
     std::vector<float> part;
@@ -133,7 +136,7 @@ Result<void> writeRows(const GgufSlot& slot, const tensor::TensorInfo& source, G
             const std::uint64_t taken = inOrder ? count : 1;
             tensor::toFloats(
                 source.dtype,
-                source.bytes.subspan(slot.publishedRow(first + i) * rowBytes, taken * rowBytes),
+                stored.subspan(slot.publishedRow(first + i) * rowBytes, taken * rowBytes),
                 part.data() + i * columns);
         }
         adjust(slot, part);

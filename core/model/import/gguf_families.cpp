@@ -14,7 +14,7 @@ namespace {
 using enum GgufBias;
 using enum GgufHead;
 
-constexpr const char *kSilu = "silu", *kGelu = "gelu_pytorch_tanh";
+constexpr const char *kSilu = "silu", *kGelu = "gelu_pytorch_tanh", *kErf = "gelu";
 
 // Families that share an architecture stand in the order in which ggufFamilyOf() tries them.
 constexpr GgufFamily kFamilies[] = {
@@ -39,6 +39,14 @@ constexpr GgufFamily kFamilies[] = {
      "layer_norm_epsilon"},
     {"starcoder", "gpt_bigcode", "GPTBigCodeForCausalLM", kGelu, Optional, All, false, false, false,
      true, "layer_norm_epsilon"},
+    {"t5", "umt5", "UMT5ForConditionalGeneration", kGelu},
+    {"t5", "t5", "T5ForConditionalGeneration", kGelu},
+    {"t5", "mt5", "MT5ForConditionalGeneration", kGelu},
+    {"bert", "distilbert", "DistilBertModel", kErf, Optional, All, false, false},
+    {"bert", "roberta", "RobertaModel", kErf, Optional, All, false, false},
+    {"bert", "xlm-roberta", "XLMRobertaModel", kErf, Optional, All, false, false},
+    {"bert", "bert", "BertModel", kErf, Optional, All, false, false},
+    {"bert", "camembert", "CamembertModel", kErf, Optional, All, false, false},
 };
 
 Error unsupported(std::string what, std::string remedy)
@@ -73,18 +81,31 @@ Result<void> checkExperts(const ModelConfig& config)
     return {};
 }
 
+/// What readers of encoder-decoders take for granted.
+Result<void> checkStacks(const ModelConfig& config)
+{
+    if (config.relative.maxDistance != kGgufMaxDistance)
+        return cannotSay(config, fmt::format("relative positions up to {} tokens; it is always {}",
+                                             config.relative.maxDistance, kGgufMaxDistance));
+    if (config.writer.layers > config.layers)
+        return unsupported("programs that run GGUF files do not start an encoder-decoder whose "
+                           "decoder has more layers than its encoder",
+                           "Write the model as a Hugging Face folder instead");
+    return {};
+}
+
 /// Factors, caps and positions that only some families know.
 Result<void> checkNumbers(const ModelConfig& config, const GgufFamily& family)
 {
     const bool granite = family.family == "granite", gemma = family.family.starts_with("gemma");
-    const bool caps = family.family == "gemma2";
-    if (!granite && (config.residualScale != 1 || config.logitScale != 1 ||
+    const bool caps = family.family == "gemma2", stacks = family.architecture == "t5";
+    if (!granite && (config.residualScale != 1 || (config.logitScale != 1 && !stacks) ||
                      (config.embeddingScale != 1 && !gemma)))
         return cannotSay(config, "factors on embeddings or logits");
     if ((config.attentionSoftcap != 0 && !caps) ||
         (config.logitSoftcap != 0 && !caps && family.family != "gemma3_text"))
         return cannotSay(config, "soft caps");
-    const double usual = 1 / std::sqrt(static_cast<double>(config.headDim));
+    const double usual = stacks ? 1 : 1 / std::sqrt(static_cast<double>(config.headDim));
     const bool scaled = std::abs(config.scaleOfLayer(config.layers - 1) / usual - 1) > 1e-6;
     if (scaled && !granite && !caps && family.family != "gemma3_text")
         return cannotSay(config, "an own scale of the attention scores");
@@ -102,7 +123,7 @@ Result<void> checkNumbers(const ModelConfig& config, const GgufFamily& family)
         return cannotSay(config, "heads that together are not as wide as the model");
     if (family.head == Tied && !config.tieEmbeddings)
         return cannotSay(config, "an output head of its own");
-    return {};
+    return stacks ? checkStacks(config) : Result<void>();
 }
 
 /// The files name no activation: each architecture has one. Both forms of GELU count as one, with a
@@ -110,8 +131,9 @@ Result<void> checkNumbers(const ModelConfig& config, const GgufFamily& family)
 Result<void> checkActivation(const ModelConfig& config, const GgufFamily& family)
 {
     const auto gelu = [](std::string_view name) { return name.starts_with("gelu"); };
-    if (config.activation == family.activation ||
-        (gelu(config.activation) && gelu(family.activation)))
+    // Encoder-decoders without a gate have another one.
+    const auto known = family.architecture == "t5" && !config.gated() ? "relu" : family.activation;
+    if (config.activation == known || (gelu(config.activation) && gelu(known)))
         return {};
     return cannotSay(config, fmt::format("the activation '{}'", config.activation));
 }
@@ -125,6 +147,12 @@ void noteWhatDiffers(const ModelConfig& config, std::vector<std::string>& notes)
     if (config.activation == "gelu")
         notes.push_back("programs that run GGUF files compute GELU by its tanh form, which differs "
                         "in the fourth digit");
+    const auto& encoder = config.encoder;
+    if (encoder.pooler || encoder.languageHead || !encoder.heads.empty())
+        notes.push_back("the file holds the encoder alone, without its pooler and heads");
+    if (encoder.tokenTypes > 1)
+        notes.push_back("programs that run GGUF files give all tokens the first type: the second "
+                        "text of a pair is read otherwise");
 }
 
 /// Readers take every second layer of gemma2, from the first on, as one with a window, whatever the
@@ -157,7 +185,8 @@ Result<const GgufFamily*> ggufFamilyFor(const ModelConfig& config, std::vector<s
     const auto* family = std::ranges::find(kFamilies, config.family, &GgufFamily::family);
     if (family == std::end(kFamilies))
         return unsupported(
-            fmt::format("models of the family '{}' are not written as GGUF files here",
+            fmt::format("models of the family '{}' are not written as GGUF files: the programs "
+                        "that run these do not know it",
                         config.family),
             "Write the model as a Hugging Face folder instead");
     if (auto fine = checkBiases(config, *family); !fine)
@@ -181,6 +210,40 @@ Result<const GgufFamily*> ggufFamilyFor(const ModelConfig& config, std::vector<s
     return family;
 }
 
+ModelConfig ggufPart(ModelConfig config)
+{
+    config.encoder.pooler = config.encoder.languageHead = false;
+    config.encoder.heads.clear();
+    return config;
+}
+
+namespace {
+
+/// Whether a file of the family's architecture holds this one of those that share it.
+bool holds(const tensor::GgufFile& file, const GgufFamily& family)
+{
+    const auto number = [&](const char* key) { return file.integer(key).value_or(0); };
+    const auto& name = family.family;
+    if (name == "mixtral")
+        return number("llama.expert_count") != 0;
+    if (name == "mistral")
+        return number("llama.attention.sliding_window") != 0;
+    if (name == "umt5") // numbers for the distances in each layer
+        return file.tensor("enc.blk.1.attn_rel_b.weight") ||
+               file.tensor("dec.blk.1.attn_rel_b.weight");
+    const auto* types = file.tensor("token_types.weight");
+    if (name == "distilbert")
+        return !types;
+    if (name == "roberta" || name == "xlm-roberta") // bert's words are cut otherwise
+        return types && !types->dims.empty() &&
+               types->values() == static_cast<std::uint64_t>(types->dims[0]) &&
+               file.has("tokenizer.ggml.padding_token_id") &&
+               file.text("tokenizer.ggml.model") == (name == "roberta" ? "gpt2" : "t5");
+    return true;
+}
+
+} // namespace
+
 Result<const GgufFamily*> ggufFamilyOf(const tensor::GgufFile& file)
 {
     const auto architecture = file.text("general.architecture");
@@ -193,15 +256,14 @@ Result<const GgufFamily*> ggufFamilyOf(const tensor::GgufFile& file)
     if (file.integer("split.count").value_or(1) > 1)
         return unsupported("the file is one of several parts of a model",
                            "Merge the parts into one file first");
+    const auto stated = file.text(kGgufModelType);
     for (const auto& family : kFamilies) {
-        if (family.architecture != *architecture)
-            continue;
-        if (family.family == "mixtral" && file.integer("llama.expert_count").value_or(0) == 0)
-            continue;
-        if (family.family == "mistral" &&
-            file.integer("llama.attention.sliding_window").value_or(0) == 0)
-            continue;
-        return &family;
+        if (family.architecture == *architecture && family.family == stated)
+            return &family;
+    }
+    for (const auto& family : kFamilies) {
+        if (family.architecture == *architecture && holds(file, family))
+            return &family;
     }
     std::string known;
     for (const auto& family : kFamilies) {

@@ -45,6 +45,20 @@ struct GgufFamily
 
 std::span<const GgufFamily> ggufFamilies();
 
+/// The norm before the head of an encoder-decoder. Readers never scale the states before the head,
+/// as some of these models do: the factor is in this norm, and the key says that it is there. Files
+/// of other tools have no such key, and the norm as it was published.
+inline constexpr const char* kGgufScaledNorm = "dec.output_norm.weight";
+inline constexpr const char* kGgufNormScale = "t5.decoder.output_norm_scale";
+/// Which of the families with the architectures "t5" and "bert" a file holds. Those of other tools
+/// do not say it: there it is what tensors and tokenizer have.
+inline constexpr const char* kGgufModelType = "huggingface.model_type";
+/// Distance of the last bucket of relative positions, the one that readers know.
+inline constexpr std::int64_t kGgufMaxDistance = 128;
+
+/// The model as such files hold it: an encoder without pooler and heads.
+ModelConfig ggufPart(ModelConfig config);
+
 /// The row of a family. Errors: Unsupported, with the reason, for families that the programs which
 /// run GGUF files do not know, and for settings of this model that they cannot express. What they
 /// express only in part is added to `notes`, one sentence each.

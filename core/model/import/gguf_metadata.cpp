@@ -128,6 +128,8 @@ constexpr std::pair<const char*, std::optional<bool> text::GgufTokenizer::*> kFl
     {"add_sep_token", &text::GgufTokenizer::addSep},
     {"add_space_prefix", &text::GgufTokenizer::addSpacePrefix},
     {"remove_extra_whitespaces", &text::GgufTokenizer::removeExtraSpaces},
+    {"normalizer.lowercase", &text::GgufTokenizer::lowercase},
+    {"normalizer.strip_accents", &text::GgufTokenizer::stripAccents},
 };
 
 std::string bytesOf(const GgufFile& file, const char* key)
@@ -157,7 +159,7 @@ void metadataToGguf(const std::filesystem::path& folder, const ModelConfig& conf
     const auto name =
         folder.filename().empty() ? folder.parent_path().filename() : folder.filename();
     text("general.name", safeName(card.title.empty() ? name.string() : card.title, tokenizer));
-    text("general.size_label", sizeLabel(config.parameters()));
+    text("general.size_label", sizeLabel(ggufPart(config).parameters()));
     text("general.license", card.licence);
     text("general.license.name", card.licenceName);
     if (!card.languages.empty())
@@ -217,6 +219,9 @@ Json generationFromGguf(const GgufFile& file)
         if (config[key].is_null())
             config.erase(key);
     }
+    const auto architecture = file.text("general.architecture").value_or("");
+    if (const auto start = file.integer(architecture + ".decoder_start_token_id"))
+        config["decoder_start_token_id"] = *start;
     return config;
 }
 

@@ -18,7 +18,8 @@ std::string readmeFromGguf(const tensor::GgufFile& file);
 /// pad_token_id of config.json; null where the file names none.
 void addTokenIds(const tensor::GgufFile& file, Json& config);
 
-/// generation_config.json: every id that ends an answer.
+/// generation_config.json: every id that ends an answer, and the one that an encoder-decoder begins
+/// with.
 Json generationFromGguf(const tensor::GgufFile& file);
 
 /// tokenizer.*

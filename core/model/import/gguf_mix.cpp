@@ -41,6 +41,7 @@ bool staysWhole(const GgufSlot& slot)
 {
     return slot.shape.size() < 2 || !slot.name.ends_with("weight") ||
            slot.name.ends_with("_norm.weight") || slot.name == "position_embd.weight" ||
+           slot.name == "token_types.weight" || slot.name.ends_with("attn_rel_b.weight") ||
            slot.name.ends_with("ffn_gate_inp.weight");
 }
 

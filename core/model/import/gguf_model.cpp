@@ -36,6 +36,14 @@ void restore(const GgufSlot& slot, std::vector<float>& values)
         value = value / slot.factor - slot.added;
 }
 
+/// Readers and writers of the format take leading dimensions of 1 as none.
+std::vector<std::int64_t> withoutOnes(std::vector<std::int64_t> shape)
+{
+    while (shape.size() > 1 && shape.front() == 1)
+        shape.erase(shape.begin());
+    return shape;
+}
+
 /// Tensors that the configuration is made of.
 bool isKnownExtra(const std::string& name)
 {
@@ -66,6 +74,10 @@ Result<GgufModel> GgufModel::open(const std::filesystem::path& path)
     // The whole file lies in memory's reach: fewer tensors than weights means that some are
     // missing.
     model.m_slots = ggufSlots(model.m_config, **family);
+    for (auto& slot : model.m_slots) {
+        if (slot.name == kGgufScaledNorm)
+            slot.factor = static_cast<float>(model.m_file.real(kGgufNormScale).value_or(1));
+    }
     if (auto mapped = model.mapWeights(); !mapped)
         return mapped.error();
     return model;
@@ -74,7 +86,7 @@ Result<GgufModel> GgufModel::open(const std::filesystem::path& path)
 Result<void> GgufModel::checkSlot(const GgufSlot& slot) const
 {
     const auto& found = *m_file.tensor(slot.name);
-    if (found.shape() != slot.shape)
+    if (withoutOnes(found.shape()) != withoutOnes(slot.shape))
         return Error{ErrorCode::InvalidInput,
                      fmt::format("the weight '{}' has the shape {}, the file's keys ask for {}",
                                  slot.name, tensor::shapeText(found.shape()),
@@ -236,9 +248,24 @@ Result<void> GgufModel::readTransposed(const Source& source, const PartSink& sin
     return {};
 }
 
+/// Zeros for the rows that the file leaves out.
+Result<void> GgufModel::fillSkipped(const Source& source, const PartSink& sink) const
+{
+    const auto& slot = m_slots[source.slot];
+    const std::vector<std::byte> zeros(slot.columns() *
+                                       (keptType(source) == DType::F32 ? sizeof(float) : 2));
+    for (std::uint64_t row = 0; row < slot.skipped; ++row) {
+        if (auto given = sink(zeros.data(), zeros.size()); !given)
+            return given;
+    }
+    return {};
+}
+
 Result<void> GgufModel::read(const TensorPlan& weight, const PartSink& sink) const
 {
     const Source& source = m_sources.at(weight.name);
+    if (auto filled = fillSkipped(source, sink); !filled)
+        return at(filled.error(), weight.name);
     const auto given = keptType(source) != DType::F32 ? readHalves(source, sink)
                        : m_slots[source.slot].rows == GgufRows::Transposed
                            ? readTransposed(source, sink)

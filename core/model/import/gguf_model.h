@@ -38,6 +38,7 @@ private:
     Result<void> mapWeights();
     Result<void> checkSlot(const GgufSlot& slot) const;
     std::span<const std::byte> bytesOf(const Source& source) const;
+    Result<void> fillSkipped(const Source& source, const PartSink& sink) const;
     Result<void> readRows(const Source& source, const PartSink& sink) const;
     tensor::DType keptType(const Source& source) const;
     Result<void> readHalves(const Source& source, const PartSink& sink) const;

@@ -12,10 +12,9 @@ namespace {
 using Part = std::string WeightNames::*;
 
 constexpr std::pair<Part, const char*> kWhole[] = {
-    {&WeightNames::embedding, "token_embd"},
-    {&WeightNames::positions, "position_embd"},
-    {&WeightNames::finalNorm, "output_norm"},
-    {&WeightNames::head, "output"},
+    {&WeightNames::embedding, "token_embd"},   {&WeightNames::positions, "position_embd"},
+    {&WeightNames::tokenTypes, "token_types"}, {&WeightNames::embeddingNorm, "token_embd_norm"},
+    {&WeightNames::finalNorm, "output_norm"},  {&WeightNames::head, "output"},
 };
 constexpr std::pair<Part, const char*> kInLayer[] = {
     {&WeightNames::attentionNorm, "attn_norm"},
@@ -34,6 +33,24 @@ constexpr std::pair<Part, const char*> kInLayer[] = {
     {&WeightNames::gateUp, "ffn_up"},
     {&WeightNames::down, "ffn_down"},
     {&WeightNames::router, "ffn_gate_inp"},
+    {&WeightNames::relativeBias, "attn_rel_b"},
+    {&WeightNames::crossNorm, "cross_attn_norm"},
+    {&WeightNames::crossQ, "cross_attn_q"},
+    {&WeightNames::crossK, "cross_attn_k"},
+    {&WeightNames::crossV, "cross_attn_v"},
+    {&WeightNames::crossO, "cross_attn_o"},
+};
+/// What the files of another kind than decoders call otherwise.
+struct OtherName
+{
+    ModelKind kind;
+    Part part;
+    const char* name;
+};
+constexpr OtherName kOtherNames[] = {
+    {ModelKind::Encoder, &WeightNames::afterAttention, "attn_output_norm"},
+    {ModelKind::Encoder, &WeightNames::afterMlp, "layer_output_norm"},
+    {ModelKind::EncoderDecoder, &WeightNames::o, "attn_o"},
 };
 constexpr std::pair<Part, const char*> kExperts[] = {
     {&WeightNames::expertGate, "ffn_gate_exps"},
@@ -59,13 +76,15 @@ public:
     {
         for (const auto& [part, name] : kWhole)
             m_places[config.names.*part] = {name, -1, part};
-        for (std::int64_t i = 0; i < config.layers; ++i)
-            placeLayer(i);
+        const bool stacks = config.kind == ModelKind::EncoderDecoder;
+        placeStack(config.names, config.layers, stacks ? "enc." : "");
+        if (stacks)
+            placeStack(config.writer.names, config.writer.layers, "dec.");
     }
 
     std::vector<GgufSlot> all()
     {
-        for (const auto& weight : expectedWeights(m_config))
+        for (const auto& weight : expectedWeights(ggufPart(m_config)))
             add(weight);
         if (m_config.tieEmbeddings && m_family.head == GgufHead::Required)
             m_slots.push_back({"output.weight",
@@ -75,13 +94,29 @@ public:
     }
 
 private:
-    void placeLayer(std::int64_t number)
+    const char* nameOf(Part part, const char* usual) const
     {
-        const auto& names = m_config.names;
+        for (const auto& other : kOtherNames) {
+            if (other.kind == m_config.kind && other.part == part)
+                return other.name;
+        }
+        return usual;
+    }
+
+    void placeStack(const WeightNames& names, std::int64_t layers, const std::string& stack)
+    {
+        if (!stack.empty())
+            m_places[names.finalNorm] = {stack + "output_norm", -1, &WeightNames::finalNorm};
+        for (std::int64_t i = 0; i < layers; ++i)
+            placeLayer(names, i, stack);
+    }
+
+    void placeLayer(const WeightNames& names, std::int64_t number, const std::string& stack)
+    {
         for (const auto& [part, name] : kInLayer) {
             if (!(names.*part).empty())
                 m_places[names.inLayer(number, names.*part)] = {
-                    fmt::format("blk.{}.{}", number, name), number, part};
+                    fmt::format("{}blk.{}.{}", stack, number, nameOf(part, name)), number, part};
         }
         for (const auto& [part, name] : kExperts) {
             for (std::int64_t e = 0; e < m_config.experts.count; ++e)
@@ -131,16 +166,22 @@ private:
         } else if (m_config.transposedWeights && weight.site) {
             slot.rows = GgufRows::Transposed;
             std::swap(slot.shape[0], slot.shape[1]);
+        } else if (part == &WeightNames::positions) {
+            slot.shape[0] -= m_config.encoder.firstPosition;
+            slot.skipped = static_cast<std::uint64_t>(m_config.encoder.firstPosition);
         }
     }
 
     /// Norms that multiply by 1 + weight are stored with the 1; a scale of the scores that no key
-    /// can say goes into the queries or the norm behind them.
+    /// can say goes into the queries or the norm behind them, one of the states before the head of
+    /// an encoder-decoder into the norm before it.
     void adjustValues(GgufSlot& slot, Part part) const
     {
         const bool norm = slot.name.ends_with("_norm.weight");
         if (norm && m_config.norm == NormKind::RmsPlusOne)
             slot.added = 1;
+        if (slot.name == kGgufScaledNorm)
+            slot.factor = static_cast<float>(m_config.logitScale);
         if (!m_family.windows) // the families whose scale is their own
             return;
         const bool own = m_config.headNorm == HeadNorm::None ? part == &WeightNames::q

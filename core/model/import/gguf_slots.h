@@ -23,6 +23,8 @@ struct GgufSlot
     std::vector<std::int64_t> shape;    ///< as stored, [out, in]; of experts [count, out, in]
     GgufRows rows = GgufRows::InOrder;
     std::int64_t heads = 0; ///< of RotaryPairs and HeadsApart
+    std::uint64_t skipped =
+        0; ///< published rows in front of those that are stored; nothing reads them
     float added = 0, factor = 1;
     std::int64_t layer = -1;
 

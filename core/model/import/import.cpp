@@ -90,6 +90,9 @@ Result<ImportedModel> importGguf(const fs::path& source, const fs::path& target,
         {"generation_config.json", generationFromGguf(model->file()).dump(2) + "\n"},
         {"README.md", readmeFromGguf(model->file())}};
     for (const auto& [name, text] : texts) {
+        if (model->config().kind == ModelKind::Encoder &&
+            name == std::string_view("generation_config.json"))
+            continue;
         if (auto written = writeFileAtomically(staged.path() / name, text); !written)
             return written.error();
     }
