@@ -36,6 +36,7 @@ private Q_SLOTS:
     void init() { m_place = std::make_unique<ModelPlace>(); }
     void everyFamilyComesBack_data();
     void everyFamilyComesBack();
+    void capsAreAlwaysStated();
     void filesOfOtherToolsAreUnderstood();
     void tokenizersAreSaidByTheirKeys_data();
     void tokenizersAreSaidByTheirKeys();
@@ -155,6 +156,35 @@ void TestGgufExport::everyFamilyComesBack()
              text::Tokenizer::load(source).value()->encode("the abc 42"));
     QCOMPARE(readJsonFile(at("back") / "tokenizer.json").value(), usualTokenizer(name));
     tests::parity(name, "GGUF out and in, weights", largest);
+}
+
+/// Readers cap gemma2 with 50 and 30 where a file does not say it.
+void TestGgufExport::capsAreAlwaysStated()
+{
+    const auto source = model("gemma2");
+    Json config = readJsonFile(source / "config.json").value();
+    const auto written = [&](const Json& cap, const std::string& name) {
+        config["attn_logit_softcapping"] = config["final_logit_softcapping"] = cap;
+        writeText(source / "config.json", config.dump());
+        exportGguf(source, at(name), GgufKind::F32).value();
+        return tensor::GgufFile::open(at(name)).value();
+    };
+    const auto readCaps = [&](const std::string& name) {
+        importModel(at(name), at(name + "-back")).value();
+        const auto parsed = ModelFiles::open(at(name + "-back")).value().config();
+        return std::pair(parsed.attentionSoftcap, parsed.logitSoftcap);
+    };
+    const auto none = written(nullptr, "none.gguf");
+    QVERIFY(*none.real("gemma2.attn_logit_softcapping") >= 1e6);
+    QVERIFY(*none.real("gemma2.final_logit_softcapping") >= 1e6);
+    QCOMPARE(readCaps("none.gguf"), std::pair(0.0, 0.0));
+    QCOMPARE(*written(7.5, "some.gguf").real("gemma2.attn_logit_softcapping"), 7.5);
+    QCOMPARE(readCaps("some.gguf"), std::pair(7.5, 7.5));
+    std::string bytes = readFile(at("some.gguf")).value();
+    for (const char* key : {"gemma2.attn_logit_softcapping", "gemma2.final_logit_softcapping"})
+        bytes[bytes.find(key)] = 'x';
+    writeText(at("silent.gguf"), bytes);
+    QCOMPARE(readCaps("silent.gguf"), std::pair(50.0, 30.0));
 }
 
 /// What the keys of this program say is left out by others: then tensors and tokenizer tell, and

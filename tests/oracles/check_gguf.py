@@ -89,6 +89,7 @@ def families(v):
         "gemma": hf.GemmaConfig(**s(head_dim=16)),
         "gemma2": hf.Gemma2Config(**s(head_dim=16, query_pre_attn_scalar=24, sliding_window=8,
                                       layer_types=["sliding_attention", "full_attention"])),
+        "gemma2_uncapped": hf.Gemma2Config(**s(head_dim=16, sliding_window=8, attn_logit_softcapping=None, final_logit_softcapping=None)),
         "gemma3": hf.Gemma3TextConfig(**s(num_hidden_layers=3, head_dim=16, query_pre_attn_scalar=24, sliding_window=8,
                                           layer_types=["sliding_attention", "full_attention", "sliding_attention"])),
         "olmo2": hf.Olmo2Config(**s()),

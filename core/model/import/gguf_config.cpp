@@ -14,6 +14,10 @@ using tensor::GgufKeys;
 
 namespace {
 
+// Readers cap gemma2 in any case, with these where the file does not say it: a model without caps
+// gets one that changes nothing.
+constexpr double kUsualScoreCap = 50, kUsualFinalCap = 30, kNoCap = 1e6;
+
 /// What every architecture says of its shape.
 struct Shape
 {
@@ -141,13 +145,15 @@ void readGemma(GgufKeyReader& keys, const GgufFamily& family, const Shape& shape
         return;
     config["query_pre_attn_scalar"] =
         ggufScoreWidth(family.architecture, shape.layers, shape.hidden, shape.heads, shape.headDim);
-    const auto cap = [&](const char* key, const char* name) {
-        config[name] = keys.has(key) ? Json(keys.real(key)) : Json();
+    const bool second = family.family == "gemma2";
+    const auto cap = [&](const char* key, double usual) {
+        const double value = second ? keys.real(key, usual) : keys.has(key) ? keys.real(key) : 0;
+        config[key] = value > 0 && value < kNoCap ? Json(value) : Json();
     };
-    cap("final_logit_softcapping", "final_logit_softcapping");
+    cap("final_logit_softcapping", kUsualFinalCap);
     config["attn_logit_softcapping"] = nullptr;
-    if (family.family == "gemma2")
-        cap("attn_logit_softcapping", "attn_logit_softcapping");
+    if (second)
+        cap("attn_logit_softcapping", kUsualScoreCap);
     config["sliding_window"] = keys.count("attention.sliding_window", 4096);
     Json types = Json::array();
     for (const bool slides : slidingLayers(keys, family, shape.layers))
@@ -247,10 +253,13 @@ void writeWindows(const ModelConfig& config, const GgufFamily& family, const std
 void writeFactors(const ModelConfig& config, const GgufFamily& family, const std::string& a,
                   GgufKeys& keys)
 {
-    if (config.attentionSoftcap > 0)
-        keys.f32(a + "attn_logit_softcapping", config.attentionSoftcap);
-    if (config.logitSoftcap > 0)
-        keys.f32(a + "final_logit_softcapping", config.logitSoftcap);
+    const bool capped = family.family == "gemma2";
+    if (config.attentionSoftcap > 0 || capped)
+        keys.f32(a + "attn_logit_softcapping",
+                 config.attentionSoftcap > 0 ? config.attentionSoftcap : kNoCap);
+    if (config.logitSoftcap > 0 || capped)
+        keys.f32(a + "final_logit_softcapping",
+                 config.logitSoftcap > 0 ? config.logitSoftcap : kNoCap);
     if (family.family == "granite") {
         keys.f32(a + "attention.scale", config.attentionScale);
         keys.f32(a + "embedding_scale", config.embeddingScale);
