@@ -122,10 +122,10 @@ Result<void> AdapterConfig::readSupported(const OrderedJson& json, const std::st
                            fmt::format("the adapter is of the method {}, only LORA is known here",
                                        quotable(type.get<std::string>(), 40)));
     const auto task = json.value("task_type", OrderedJson());
-    if (task.is_string() && task != "CAUSAL_LM")
-        return unsupported(
-            where, fmt::format("the adapter is for the task {}, only CAUSAL_LM is known here",
-                               quotable(task.get<std::string>(), 40)));
+    if (task.is_string() && task != "CAUSAL_LM" && task != "SEQ_2_SEQ_LM")
+        return unsupported(where, fmt::format("the adapter is for the task {}, only CAUSAL_LM and "
+                                              "SEQ_2_SEQ_LM are known here",
+                                              quotable(task.get<std::string>(), 40)));
     static const std::set<std::string> known = {
         "peft_type", "task_type", "auto_mapping", "base_model_name_or_path", "revision",
         "inference_mode", "peft_version", "r", "lora_alpha", "lora_dropout", "target_modules",
