@@ -17,6 +17,13 @@ struct ExportOptions
 
 std::string proofInWords(const Json& proof)
 {
+    if (proof.contains("largestStateDifference")) // of an encoder
+        return fmt::format(
+            "Read back and compared on {}: largest difference of a state {:.2g}; of it {:.2g} is "
+            "not from rounding (allowed {:.2g}).",
+            counted(proof.value("texts", std::int64_t{0}), "text"),
+            proof.value("largestStateDifference", 0.0),
+            proof.value("unexplainedStateDifference", 0.0), proof.value("limit", 0.0));
     return fmt::format(
         "Read back and compared on {}: largest difference of a logit {:.2g}; of it {:.2g} is not "
         "from rounding (allowed {:.2g}); perplexity {:.5g} before and {:.5g} after.",

@@ -1,5 +1,7 @@
 #include "deploy/proof.h"
 
+#include "model/encoder.h"
+#include "model/import/gguf_families.h"
 #include "tensor/torch_pch.h"
 
 #include <cmath>
@@ -15,19 +17,16 @@ namespace {
 constexpr double kSmallest = 4e-6;
 
 /// By name; the head always, since one that is tied here may be written out there.
-std::map<std::string, Tensor> weightsOf(model::LanguageModel& decoder)
+std::map<std::string, Tensor> weightsOf(model::Model& model)
 {
     std::map<std::string, Tensor> weights{
-        {decoder.config.names.head + ".weight", decoder.headWeight.detach()}};
-    for (const auto& [name, value] : decoder.parameters())
+        {model.config.names.head + ".weight", model.headWeight.detach()}};
+    for (const auto& [name, value] : model.parameters())
         weights.emplace(name, value->detach());
     return weights;
 }
 
-bool isGelu(const model::LanguageModel& decoder)
-{
-    return decoder.config.activation.starts_with("gelu");
-}
+bool isGelu(const model::Model& model) { return model.config.activation.starts_with("gelu"); }
 
 Error differs(const std::string& name)
 {
@@ -36,11 +35,27 @@ Error differs(const std::string& name)
             "export", "Do not use this folder; write it again or report this"};
 }
 
+Answers statesOf(const model::Encoder& encoder, const Texts& texts)
+{
+    Answers out;
+    out.states = true;
+    for (const auto& text : texts) {
+        model::PackedTokens tokens;
+        tokens.add(text);
+        out.logits.push_back(encoder.hidden(tokens));
+        out.tokens += tokens.size();
+    }
+    return out;
+}
+
 } // namespace
 
-Answers answersOf(model::LanguageModel& decoder, const Texts& texts)
+Answers answersOf(model::Model& model, const Texts& texts)
 {
     const at::NoGradGuard noGrad;
+    if (const auto* encoder = dynamic_cast<const model::Encoder*>(&model))
+        return statesOf(*encoder, texts);
+    auto& decoder = dynamic_cast<model::LanguageModel&>(model);
     Answers out;
     for (const auto& text : texts) {
         if (text.size() < 2)
@@ -66,6 +81,7 @@ Proof compareAnswers(const Answers& before, const Answers& after)
     Proof proof;
     proof.texts = static_cast<std::int64_t>(before.logits.size());
     proof.tokens = before.tokens;
+    proof.states = before.states;
     bool same = before.logits.size() == after.logits.size() && before.tokens == after.tokens;
     for (std::size_t i = 0; same && i < before.logits.size(); ++i) {
         same = before.logits[i].sizes() == after.logits[i].sizes();
@@ -85,10 +101,27 @@ Proof compareAnswers(const Answers& before, const Answers& after)
     return proof;
 }
 
-void moveScoreScale(model::LanguageModel& decoder, const model::ModelConfig& written)
+void keepStoredPart(model::Model& model)
 {
     const at::NoGradGuard noGrad;
-    auto& config = decoder.config;
+    auto* encoder = dynamic_cast<model::Encoder*>(&model);
+    if (!encoder)
+        return;
+    encoder->pooler = encoder->headDense = model::LinearSite();
+    encoder->headNorm = model::Norm();
+    encoder->headBias = Tensor();
+    encoder->heads.clear();
+    encoder->config = model::ggufPart(encoder->config);
+    encoder->config.tieEmbeddings = true;
+    encoder->tie();
+    encoder->positions = encoder->positions.clone();
+    encoder->positions.narrow(0, 0, encoder->config.encoder.firstPosition).zero_();
+}
+
+void moveScoreScale(model::Model& model, const model::ModelConfig& written)
+{
+    const at::NoGradGuard noGrad;
+    auto& config = model.config;
     std::map<std::string, double> factors;
     for (std::int64_t layer = 0; layer < config.layers; ++layer) {
         const double factor = config.scaleOfLayer(layer) / written.scaleOfLayer(layer);
@@ -97,7 +130,7 @@ void moveScoreScale(model::LanguageModel& decoder, const model::ModelConfig& wri
             factors[config.names.inLayer(layer, normed ? config.names.qNorm : config.names.q) +
                     ".weight"] = factor;
     }
-    for (const auto& [name, value] : decoder.parameters()) {
+    for (const auto& [name, value] : model.parameters()) {
         const auto found = factors.find(name);
         if (found == factors.end())
             continue;
@@ -107,12 +140,11 @@ void moveScoreScale(model::LanguageModel& decoder, const model::ModelConfig& wri
     config.attentionScale = written.attentionScale;
 }
 
-Result<std::int64_t> checkRounded(model::LanguageModel& decoder, model::LanguageModel& written,
-                                  double limit)
+Result<std::int64_t> checkRounded(model::Model& model, model::Model& written, double limit)
 {
     const at::NoGradGuard noGrad;
     const auto weights = weightsOf(written);
-    const auto inMemory = weightsOf(decoder);
+    const auto inMemory = weightsOf(model);
     for (const auto& [name, mine] : inMemory) {
         const auto found = weights.find(name);
         if (found == weights.end() || found->second.sizes() != mine.sizes())
@@ -127,21 +159,21 @@ Result<std::int64_t> checkRounded(model::LanguageModel& decoder, model::Language
         if (!inMemory.contains(name))
             return differs(name);
     }
-    return static_cast<std::int64_t>(decoder.parameters().size());
+    return static_cast<std::int64_t>(model.parameters().size());
 }
 
-Proof proveModel(model::LanguageModel& decoder, model::LanguageModel& written,
-                 const Answers& before, const Texts& texts)
+Proof proveModel(model::Model& model, model::Model& written, const Answers& before,
+                 const Texts& texts)
 {
-    const auto merged = compareAnswers(before, answersOf(decoder, texts));
+    const auto merged = compareAnswers(before, answersOf(model, texts));
     const auto weights = weightsOf(written);
-    for (const auto& [name, value] : decoder.parameters())
+    for (const auto& [name, value] : model.parameters())
         *value = weights.at(name);
-    decoder.headWeight = written.headWeight;
-    if (isGelu(decoder) && isGelu(written))
-        decoder.config.activation = written.config.activation;
+    model.headWeight = written.headWeight;
+    if (isGelu(model) && isGelu(written))
+        model.config.activation = written.config.activation;
     const auto after = answersOf(written, texts);
-    const auto rounded = compareAnswers(answersOf(decoder, texts), after);
+    const auto rounded = compareAnswers(answersOf(model, texts), after);
     auto proof = compareAnswers(before, after);
     proof.unexplained = std::max(merged.largestDifference, rounded.largestDifference);
     proof.passed = merged.passed && rounded.passed;
@@ -150,6 +182,15 @@ Proof proveModel(model::LanguageModel& decoder, model::LanguageModel& written,
 
 Json toJson(const Proof& p)
 {
+    if (p.states)
+        return {{"texts", p.texts},
+                {"prompts", p.prompts},
+                {"tokens", p.tokens},
+                {"weights", p.weights},
+                {"largestStateDifference", p.largestDifference},
+                {"unexplainedStateDifference", p.unexplained},
+                {"limit", kLogitLimit},
+                {"passed", p.passed}};
     return {{"texts", p.texts},
             {"prompts", p.prompts},
             {"rows", p.texts - p.prompts},

@@ -66,6 +66,8 @@ std::string proofTable(const Json& proof)
         {"weights", "weights read back and compared"},
         {"largestLogitDifference", "largest difference of a logit"},
         {"unexplainedLogitDifference", "of it, not from rounding the weights"},
+        {"largestStateDifference", "largest difference of a state"},
+        {"unexplainedStateDifference", "of it, not from rounding the weights"},
         {"limit", "largest allowed of that"},
         {"perplexityBefore", "perplexity in memory, before writing"},
         {"perplexityAfter", "perplexity of what was read back"}};

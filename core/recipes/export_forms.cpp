@@ -17,7 +17,7 @@ const std::vector<ExportForm>& exportForms()
 
 Result<ReadBack> baseWithMethod(const ExportSource& source)
 {
-    auto files = model::ModelFiles::open(source.model.folder);
+    auto files = model::ModelFiles::open(source.folder);
     if (!files)
         return files.error();
     auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);

@@ -13,7 +13,9 @@ namespace fettle::recipes {
 /// What an export is made from. The model is in float32 on the processor.
 struct ExportSource
 {
-    LoadedModel& model;                  ///< of a run: with what the run learned
+    model::Model& inMemory;              ///< of a run: with what the run learned
+    methods::Attached* attached;         ///< nullptr for a model as it is
+    std::filesystem::path folder;        ///< of the base model
     std::string baseModel;               ///< name in the workspace
     std::optional<store::RunRecord> run; ///< nothing: the model as it is
     ExportPlan plan;                     ///< type and folder are settled: the default is filled in
@@ -25,7 +27,7 @@ struct ExportSource
 /// A model that was built from what lies on the disk, and nothing else.
 struct ReadBack
 {
-    std::unique_ptr<model::LanguageModel> decoder;
+    std::unique_ptr<model::Model> onDisk;
     std::unique_ptr<methods::Attached> attached; ///< of forms that are not whole models
     std::int64_t weights = 0; ///< that were compared with those in memory
 };

@@ -27,14 +27,13 @@ std::string fileName(const ExportPlan& plan)
 /// in float32 inside `beside` under the name that the file will state.
 Result<fs::path> folderOf(ExportSource& source, const fs::path& beside)
 {
-    auto& model = source.model;
-    if (!model.attached)
-        return model.folder;
-    if (auto merged = model.attached->merge(); !merged)
+    if (!source.attached)
+        return source.folder;
+    if (auto merged = source.attached->merge(); !merged)
         return merged.error();
     const auto folder = beside / source.plan.folder.filename();
     if (auto written =
-            deploy::exportModel(*model.decoder, model.folder, folder,
+            deploy::exportModel(source.inMemory, source.folder, folder,
                                 {tensor::DType::F32, source.plan.shardBytes, source.written});
         !written)
         return written.error();
@@ -70,7 +69,7 @@ Result<void> write(ExportSource& source)
             return rest;
     }
     std::error_code ec;
-    if (*folder != source.model.folder)
+    if (*folder != source.folder)
         fs::remove_all(*folder, ec);
     return staged.publish();
 }
@@ -118,19 +117,20 @@ Result<ReadBack> readBack(ExportSource& source)
     auto files = model::ModelFiles::open(again);
     if (!files)
         return files.error();
-    auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);
+    auto written = model::loadAny(*files, c10::kCPU, at::kFloat);
     fs::remove_all(again, ec);
-    if (!decoder)
-        return decoder.error();
+    if (!written)
+        return written.error();
     const auto kind = model::ggufKindFrom(source.plan.type);
     if (!kind)
         return kind.error();
-    deploy::moveScoreScale(*source.model.decoder, (*decoder)->config);
-    const auto compared = deploy::checkRounded(*source.model.decoder, **decoder,
-                                               roundingOf(model::infoOf(*kind).type));
+    deploy::moveScoreScale(source.inMemory, (*written)->config);
+    deploy::keepStoredPart(source.inMemory);
+    const auto compared =
+        deploy::checkRounded(source.inMemory, **written, roundingOf(model::infoOf(*kind).type));
     if (!compared)
         return compared.error();
-    return ReadBack{*std::move(decoder), nullptr, *compared};
+    return ReadBack{*std::move(written), nullptr, *compared};
 }
 
 std::vector<std::string> types()

@@ -25,10 +25,9 @@ Result<void> write(ExportSource& source)
     if (auto made = staged.create(); !made)
         return made;
     const auto peft = staged.path() / "peft";
-    if (auto written = deploy::exportAdapter(*source.model.attached, source.baseModel, peft);
-        !written)
+    if (auto written = deploy::exportAdapter(*source.attached, source.baseModel, peft); !written)
         return written;
-    const auto base = model::ModelFiles::open(source.model.folder);
+    const auto base = model::ModelFiles::open(source.folder);
     if (!base)
         return base.error();
     const auto adapter = model::openAdapter(peft, *base);
@@ -83,7 +82,7 @@ Result<ReadBack> readBack(ExportSource& source)
     const auto file = fileOf(source.plan, source.plan.folder);
     if (auto whole = checkDigest(source, file); !whole)
         return whole.error();
-    const auto base = model::ModelFiles::open(source.model.folder);
+    const auto base = model::ModelFiles::open(source.folder);
     if (!base)
         return base.error();
     const auto updates = model::readGgufAdapter(file, base->config());
@@ -92,7 +91,7 @@ Result<ReadBack> readBack(ExportSource& source)
     auto again = baseWithMethod(source);
     if (!again)
         return again;
-    const auto compared = fill(*again->attached, *source.model.attached, *updates);
+    const auto compared = fill(*again->attached, *source.attached, *updates);
     if (!compared)
         return compared.error();
     again->weights = *compared;

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "deploy/proof_card.h"
+#include "model/load.h"
 #include "recipes/export_forms.h"
 #include "tensor/torch_pch.h"
 
@@ -77,15 +78,16 @@ public:
             return free.error();
         ModelShelf::onThisThread().clear();
         context.emit(jobs::PhaseChanged{"load model", -1, m_run ? m_run->name : m_model});
-        // What leaves is made from the original in 32 bits, however a run held it: nothing is rounded twice.
-        auto loaded = loadModel(*m_workspace, m_run ? "run:" + m_run->id : m_model, "cpu",
-                                tensor::WeightKind::Float32);
-        if (!loaded)
-            return loaded.error();
-        ExportSource source{**loaded, m_model, m_run, m_plan, metered(context)};
+        auto subject = load();
+        if (!subject)
+            return subject.error();
+        auto& model = subject->itself();
+        const auto attached = subject->loaded ? subject->loaded->attached.get() : nullptr;
+        ExportSource source{model, attached, m_modelRecord.folder, m_model,
+                            m_run, m_plan,   metered(context)};
         std::int64_t prompts = 0;
-        const auto texts = proofTexts(**loaded, prompts);
-        const auto before = deploy::answersOf(*(*loaded)->decoder, texts);
+        const auto texts = proofTexts(subject->texts(), model.config, prompts);
+        const auto before = deploy::answersOf(model, texts);
         context.emit(jobs::PhaseChanged{"write", -1, ""});
         if (auto written = (*form)->write(source); !written) {
             if (written.error().code == ErrorCode::Cancelled)
@@ -97,14 +99,47 @@ public:
         if (!after)
             return after.error();
         auto proof = after->attached // an add-on is written without rounding
-                         ? deploy::compareAnswers(before, deploy::answersOf(*after->decoder, texts))
-                         : deploy::proveModel(*(*loaded)->decoder, *after->decoder, before, texts);
+                         ? deploy::compareAnswers(before, deploy::answersOf(*after->onDisk, texts))
+                         : deploy::proveModel(model, *after->onDisk, before, texts);
         proof.prompts = prompts;
         proof.weights = after->weights;
-        return finish((*loaded)->step, proof, source.notes);
+        return finish(subject->loaded ? subject->loaded->step : 0, proof, source.notes);
     }
 
 private:
+    /// What leaves: a model that writes, with what a run taught it, or an encoder as it is.
+    struct Subject
+    {
+        std::shared_ptr<LoadedModel> loaded;
+        std::unique_ptr<model::Model> encoder;
+        Encoder encoderTexts;
+        model::Model& itself() const { return loaded ? *loaded->decoder : *encoder; }
+        const Encoder& texts() const { return loaded ? loaded->encoder : encoderTexts; }
+    };
+
+    /// In 32 bits, however a run held it: nothing is rounded twice.
+    Result<Subject> load() const
+    {
+        const auto config = model::readModelConfig(m_modelRecord.folder);
+        if (!config)
+            return config.error();
+        if (config->kind != model::ModelKind::Encoder) {
+            auto loaded = loadModel(*m_workspace, m_run ? "run:" + m_run->id : m_model, "cpu",
+                                    tensor::WeightKind::Float32);
+            return loaded ? Result<Subject>(Subject{*std::move(loaded), nullptr, {}})
+                          : loaded.error();
+        }
+        if (m_plan.form == "ollama") // its Modelfile is about conversations
+            return model::requireWriter(*config, m_model).error();
+        const auto files = model::ModelFiles::open(m_modelRecord.folder);
+        auto texts = loadEncoder(m_modelRecord.folder);
+        if (!files || !texts)
+            return !files ? files.error() : texts.error();
+        auto encoder = model::loadAny(*files, c10::kCPU, at::kFloat);
+        return encoder ? Result<Subject>(Subject{nullptr, *std::move(encoder), *std::move(texts)})
+                       : encoder.error();
+    }
+
     Result<const ExportForm*> chooseForm()
     {
         const auto& forms = exportForms();
@@ -168,19 +203,18 @@ private:
     }
 
     /// The program's own prompts, and rows of what the run was taught on.
-    deploy::Texts proofTexts(const LoadedModel& model,
-                                                      std::int64_t& prompts) const
+    deploy::Texts proofTexts(const Encoder& encoder, const model::ModelConfig& config,
+                             std::int64_t& prompts) const
     {
         deploy::Texts texts;
         for (const auto& prompt : deploy::proofPrompts()) {
-            auto ids = model.encoder.tokenizer->encode(prompt);
+            auto ids = encoder.tokenizer->encode(prompt);
             if (ids.size() > 1)
                 texts.push_back(std::move(ids));
         }
         prompts = static_cast<std::int64_t>(texts.size());
         if (m_run)
-            addRows(model, texts);
-        const auto& config = model.decoder->config;
+            addRows(encoder, texts);
         // Beyond its context and its windows a model is another than some files can state.
         auto longest = kProofLength;
         const auto within = [&longest](std::int64_t limit) {
@@ -195,12 +229,11 @@ private:
         return texts;
     }
 
-    void addRows(const LoadedModel& model, deploy::Texts& texts) const
+    void addRows(Encoder encoder, deploy::Texts& texts) const
     {
         auto dataset = m_workspace->dataset(m_run->dataset);
         if (!dataset)
             return; // thrown away meanwhile; the prompts remain
-        Encoder encoder = model.encoder;
         const auto rows = (*dataset)->rows({}, 0, kProofRows);
         addDatasetFacts(encoder, **dataset, rows);
         for (const auto& row : rows) {
@@ -230,12 +263,11 @@ private:
         if (!proof.passed)
             return Error{
                 ErrorCode::Internal,
-                fmt::format(
-                    "what was written answers otherwise than the model in memory: largest "
-                    "difference of a logit {:.2g}; of it {:.2g} is not from rounding, allowed "
-                    "{:.2g}; perplexity {:.5g} before and {:.5g} after",
-                    proof.largestDifference, proof.unexplained, deploy::kLogitLimit,
-                    proof.perplexityBefore, proof.perplexityAfter),
+                fmt::format("what was written answers otherwise than the model in memory: largest "
+                            "difference {:.2g}; of it {:.2g} is not from rounding, allowed "
+                            "{:.2g}; perplexity {:.5g} before and {:.5g} after",
+                            proof.largestDifference, proof.unexplained, deploy::kLogitLimit,
+                            proof.perplexityBefore, proof.perplexityAfter),
                 m_plan.folder.filename().string(),
                 "Do not use this folder; write it again or report this"};
         std::uint64_t bytes = 0;

@@ -10,15 +10,14 @@ namespace {
 
 Result<void> write(ExportSource& source)
 {
-    auto& model = source.model;
-    if (model.attached) {
-        if (auto merged = model.attached->merge(); !merged)
+    if (source.attached) {
+        if (auto merged = source.attached->merge(); !merged)
             return merged;
     }
     const auto type = deploy::weightTypeFrom(source.plan.type);
     if (!type)
         return type.error();
-    return deploy::exportModel(*model.decoder, model.folder, source.plan.folder,
+    return deploy::exportModel(source.inMemory, source.folder, source.plan.folder,
                                {*type, source.plan.shardBytes, source.written});
 }
 
@@ -27,16 +26,16 @@ Result<ReadBack> readBack(ExportSource& source)
     const auto type = deploy::weightTypeFrom(source.plan.type);
     if (!type)
         return type.error();
-    auto compared = deploy::checkModel(*source.model.decoder, source.plan.folder, *type);
+    auto compared = deploy::checkModel(source.inMemory, source.plan.folder, *type);
     if (!compared)
         return compared.error();
     auto files = model::ModelFiles::open(source.plan.folder);
     if (!files)
         return files.error();
-    auto decoder = model::loadLanguageModel(*files, c10::kCPU, at::kFloat);
-    if (!decoder)
-        return decoder.error();
-    return ReadBack{*std::move(decoder), nullptr, *compared};
+    auto again = model::loadAny(*files, c10::kCPU, at::kFloat);
+    if (!again)
+        return again.error();
+    return ReadBack{*std::move(again), nullptr, *compared};
 }
 
 } // namespace

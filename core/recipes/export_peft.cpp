@@ -10,13 +10,13 @@ namespace {
 
 Result<void> write(ExportSource& source)
 {
-    return deploy::exportAdapter(*source.model.attached, source.baseModel, source.plan.folder);
+    return deploy::exportAdapter(*source.attached, source.baseModel, source.plan.folder);
 }
 
 /// The base from its folder, with an add-on of the run's settings that is filled from the file.
 Result<ReadBack> readBack(ExportSource& source)
 {
-    auto compared = deploy::checkAdapter(*source.model.attached, source.plan.folder);
+    auto compared = deploy::checkAdapter(*source.attached, source.plan.folder);
     if (!compared)
         return compared.error();
     auto again = baseWithMethod(source);

@@ -19,6 +19,7 @@ private Q_SLOTS:
     void answersAndIsScored();
     void exportsOpenAgain();
     void aShortTableOfPositionsIsEnough();
+    void encodersAreExported();
     void encodersAreRefused();
 
 private:
@@ -42,6 +43,10 @@ QString TestCliWriters::folderOf(const char* family, const char* table, const ch
     auto config = readJsonFile(from / family / "config.json").value();
     config["vocab_size"] = 640;
     config[tokens] = positions;
+    if (config.contains("relative_attention_max_distance"))
+        config["relative_attention_max_distance"] = 128; // the one that GGUF files can say
+    if (config.contains("num_decoder_layers"))
+        config["num_decoder_layers"] = config["num_layers"]; // more are not started
     QFile(QString::fromStdString(folder / "config.json")).remove();
     m_cli.write(QString(family) + "/config.json", QByteArray::fromStdString(config.dump()));
 
@@ -130,17 +135,45 @@ void TestCliWriters::exportsOpenAgain()
     const QStringList ask{"--question", "What is this?", "--max-new", "5", "--json"};
     QCOMPARE(m_cli.run(QStringList{"generate", "merged"} + ask).json()["answers"][0]["text"],
              m_cli.run(QStringList{"generate", "first"} + ask).json()["answers"][0]["text"]);
+    QDONE(m_cli.run({"model", "import", adapter, "--base", "tiny", "--as", "with-add-on"}));
+    QCOMPARE(m_cli.run(QStringList{"generate", "with-add-on"} + ask).json()["answers"][0]["text"],
+             m_cli.run(QStringList{"generate", "first"} + ask).json()["answers"][0]["text"]);
+    const auto file = m_cli.path("file");
+    QDONE(m_cli.run({"export", "first", "--as", "gguf", "--type", "F32", "--to", file}));
+    QDONE(m_cli.run({"model", "import", file + "/file.gguf", "--as", "back"}));
+    QCOMPARE(m_cli.run(QStringList{"generate", "back"} + ask).json()["answers"][0]["text"],
+             m_cli.run(QStringList{"generate", "first"} + ask).json()["answers"][0]["text"]);
+    QDONE(m_cli.run({"export", "first", "--as", "gguf-lora", "--to", m_cli.path("lora")}));
 }
 
-void TestCliWriters::encodersAreRefused()
+void TestCliWriters::encodersAreExported()
 {
     const auto folder =
         folderOf("bert", "bert.embeddings.word_embeddings.weight", "max_position_embeddings");
     QDONE(m_cli.run({"model", "import", folder, "--as", "reader"}));
+    for (const auto& [form, type] : {std::pair{"merged", "bfloat16"}, std::pair{"gguf", "Q8_0"}}) {
+        const auto target = m_cli.path(QString("reader-") + form);
+        const auto done =
+            m_cli.run({"export", "reader", "--as", form, "--type", type, "--to", target, "--json"});
+        QDONE(done);
+        const auto proof = done.json()["proof"];
+        QVERIFY2(proof["passed"].get<bool>() && proof["largestStateDifference"].get<double>() > 0 &&
+                     !proof.contains("perplexityBefore"),
+                 proof.dump().c_str());
+        QDONE(m_cli.run({"export", "verify", target}));
+        const auto written = form == QString("gguf") ? target + "/reader-gguf.gguf" : target;
+        QDONE(m_cli.run({"model", "import", written, "--as", QString("again-") + form}));
+    }
+}
+
+void TestCliWriters::encodersAreRefused()
+{
     auto train = trainArguments("second");
     train.replaceInStrings("tiny", "reader");
-    for (const auto& call : {train, QStringList{"generate", "reader", "--question", "Hi"},
-                             QStringList{"evaluate", "reader", "--data", "rows"}}) {
+    for (const auto& call :
+         {train, QStringList{"generate", "reader", "--question", "Hi"},
+          QStringList{"evaluate", "reader", "--data", "rows"},
+          QStringList{"export", "reader", "--as", "ollama", "--to", m_cli.path("reader-ollama")}}) {
         const auto refused = m_cli.run(call);
         QVERIFY2(refused.code != 0 && refused.err.contains("encoder (bert)") &&
                      refused.err.contains("such as llama"),

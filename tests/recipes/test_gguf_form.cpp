@@ -1,4 +1,5 @@
 #include "base/sha256.h"
+#include "model/gguf_helpers.h"
 #include "model/import/hf_folder.h"
 #include "model/load.h"
 #include "recipes/export_forms.h"
@@ -59,7 +60,7 @@ private Q_SLOTS:
         auto back = row.readBack(source);
         QVERIFY2(back, back ? "" : back.error().sentence().c_str());
         const auto before = deploy::answersOf(*m_model.decoder, kTexts);
-        const auto proof = deploy::proveModel(*m_model.decoder, *back->decoder, before, kTexts);
+        const auto proof = deploy::proveModel(*m_model.decoder, *back->onDisk, before, kTexts);
         QVERIFY2(proof.passed, deploy::toJson(proof).dump().c_str());
         QVERIFY(back->weights > 0);
         QCOMPARE(std::distance(fs::directory_iterator(at("")), {}), 1); // nothing else stays
@@ -75,6 +76,16 @@ private Q_SLOTS:
         QTest::newRow("gemma3") << "gemma3_text" << R"({"query_pre_attn_scalar":77})";
         QTest::newRow("gpt_neox") << "gpt_neox" << R"({"tie_word_embeddings":true})";
         QTest::newRow("granite") << "granite" << "{}";
+        const QString far = R"({"relative_attention_max_distance":128,"num_decoder_layers":2})";
+        QTest::newRow("t5, scaled before the head") << "t5" << far;
+        QTest::newRow("t5 with a head of its own") << "t5_gated" << far;
+        QTest::newRow("umt5") << "umt5" << far;
+        QTest::newRow("bert, whose heads stay behind") << "bert"
+                                                       << "{}";
+        QTest::newRow("roberta") << "roberta"
+                                 << R"({"hidden_act":"gelu"})";
+        QTest::newRow("distilbert") << "distilbert"
+                                    << "{}";
     }
     void otherFamiliesPassTheirProof()
     {
@@ -84,23 +95,22 @@ private Q_SLOTS:
         fs::copy(fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families" / family.toStdString(),
                  folder);
         std::ofstream(folder / "tokenizer.json")
-            << R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},
-                   "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}})";
+            << testing::usualTokenizer(family.toStdString()).dump();
         Json changed = readJsonFile(folder / "config.json").value();
         changed.merge_patch(Json::parse(config.toStdString()));
         std::ofstream(folder / "config.json") << changed.dump();
         m_model.folder = folder;
-        m_model.decoder =
-            model::loadLanguageModel(model::ModelFiles::open(folder).value(), c10::kCPU, at::kFloat)
-                .value();
+        const auto model =
+            model::loadAny(model::ModelFiles::open(folder).value(), c10::kCPU, at::kFloat).value();
+        const deploy::Texts texts = {{5, 17, 20, 8}, {7, 7}};
+        const auto before = deploy::answersOf(*model, texts);
         const auto row = ggufForm();
-        auto source = sourceOf(row, "F16");
-        row.write(source).value();
+        auto source = sourceOf(row, "F16", model.get());
+        const auto written = row.write(source);
+        QVERIFY2(written, written ? "" : written.error().sentence().c_str());
         auto back = row.readBack(source);
         QVERIFY2(back, back ? "" : back.error().sentence().c_str());
-        const deploy::Texts texts = {{5, 17, 20, 8}, {7, 7}};
-        const auto before = deploy::answersOf(*m_model.decoder, texts);
-        const auto proof = deploy::proveModel(*m_model.decoder, *back->decoder, before, texts);
+        const auto proof = deploy::proveModel(*model, *back->onDisk, before, texts);
         QVERIFY2(proof.passed, deploy::toJson(proof).dump().c_str());
     }
 
@@ -168,13 +178,20 @@ private Q_SLOTS:
 
 private:
     fs::path at(const char* name) const { return fs::path(m_folder->path().toStdString()) / name; }
-    ExportSource sourceOf(const ExportForm& form, const std::string& type)
+    ExportSource sourceOf(const ExportForm& form, const std::string& type,
+                          model::Model* model = nullptr)
     {
         ExportPlan plan;
         plan.form = form.info.id;
         plan.type = type;
         plan.folder = at("letters");
-        return {m_model, "tiny", std::nullopt, plan, {}};
+        return {model ? *model : *m_model.decoder,
+                m_model.attached.get(),
+                m_model.folder,
+                "tiny",
+                std::nullopt,
+                plan,
+                {}};
     }
 
     std::unique_ptr<QTemporaryDir> m_folder;

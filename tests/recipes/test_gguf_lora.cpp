@@ -18,9 +18,9 @@ namespace {
 
 fs::path tiny() { return fs::path(FETTLE_SOURCE_DIR) / "tests/fixtures/tiny_llama"; }
 
-deploy::Answers answers(model::LanguageModel& decoder)
+deploy::Answers answers(model::Model& model)
 {
-    return deploy::answersOf(decoder, {{5, 17, 200, 8, 3, 99, 45, 231}, {7, 7, 120, 66, 31}});
+    return deploy::answersOf(model, {{5, 17, 200, 8, 3, 99, 45, 231}, {7, 7, 120, 66, 31}});
 }
 
 } // namespace
@@ -102,10 +102,10 @@ private Q_SLOTS:
             all += each.value.numel();
         QCOMPARE(back->weights, all);
         const auto proof =
-            deploy::compareAnswers(answers(*m_model.decoder), answers(*back->decoder));
+            deploy::compareAnswers(answers(*m_model.decoder), answers(*back->onDisk));
         QVERIFY2(proof.passed, qPrintable(QString::number(proof.largestDifference)));
         m_model.attached->setEnabled(false);
-        QVERIFY(!deploy::compareAnswers(answers(*m_model.decoder), answers(*back->decoder)).passed);
+        QVERIFY(!deploy::compareAnswers(answers(*m_model.decoder), answers(*back->onDisk)).passed);
     }
 
     void aChangedByteIsFound()
@@ -184,7 +184,7 @@ private:
         plan.form = form.info.id;
         plan.type = "F32";
         plan.folder = path().parent_path();
-        return {m_model, "tiny", m_run, plan, {}};
+        return {*m_model.decoder, m_model.attached.get(), m_model.folder, "tiny", m_run, plan, {}};
     }
 
     std::unique_ptr<QTemporaryDir> m_folder;

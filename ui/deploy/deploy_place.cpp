@@ -281,15 +281,18 @@ void DeployPlace::showProof(const Json& result)
     if (proof.contains("texts") && proof["texts"].is_number())
         lines << tr("%n text(s) were read by the files as they are on disk.", nullptr,
                     proof["texts"].get<int>());
+    const bool states = proof.contains("largestStateDifference"); // of an encoder
     lines << tr("Largest difference of a score: %1; not from rounding: %2, limit %3 (measured).")
-                 .arg(value("largestLogitDifference"), value("unexplainedLogitDifference"),
+                 .arg(value(states ? "largestStateDifference" : "largestLogitDifference"),
+                      value(states ? "unexplainedStateDifference" : "unexplainedLogitDifference"),
                       value("limit"));
     if (proof.contains("weights") && proof["weights"].is_number() &&
         proof["weights"].get<int>() > 0)
         lines << tr("%1 weights were read back and compared with those in memory.")
                      .arg(count(proof["weights"].get<std::int64_t>()));
-    lines << tr("Surprise: %1 before, %2 after (measured).")
-                 .arg(value("perplexityBefore"), value("perplexityAfter"));
+    if (!states)
+        lines << tr("Surprise: %1 before, %2 after (measured).")
+                     .arg(value("perplexityBefore"), value("perplexityAfter"));
     m_proofLines->setText(lines.join('\n'));
     m_proof->show();
 }
