@@ -8,7 +8,6 @@ Needs what check_gguf.py needs, and peft. Exit code 77 when llama.cpp is not the
 import argparse
 import ctypes
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -16,22 +15,16 @@ import tempfile
 
 import check_gguf as gguf
 import peft
-import torch
-import transformers as hf
 
 llama_cpp = gguf.llama_cpp
-IDS = [5, 17, 200, 8, 3, 99, 45, 231, 7, 7, 120, 66, 31, 250, 12, 90]
 SETTINGS = {"lora.rank": 4, "lora.alpha": 12, "training.maxSteps": 8, "training.passes": 8, "training.learningRate": 0.02}
 
 
-def tuned(folder, adapter):
-    model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
-    model = peft.PeftModel.from_pretrained(model, adapter).eval()
-    with torch.no_grad():
-        return torch.log_softmax(model(torch.tensor([IDS])).logits[0].double(), -1)
+def tuned(kind, folder, adapter):
+    return gguf.answers(kind, peft.PeftModel.from_pretrained(gguf.load(kind, folder), adapter).eval())
 
 
-def with_add_on(base, add_on):
+def with_add_on(kind, base, add_on):
     llama = gguf.Llama(base)
     adapter = llama_cpp.llama_adapter_lora_init(llama.model, str(add_on).encode())
     if not adapter:
@@ -42,7 +35,7 @@ def with_add_on(base, add_on):
         failed = llama_cpp.llama_set_adapters_lora(llama.context, (ctypes.c_void_p * 1)(adapter), 1, (ctypes.c_float * 1)(1.0))
     if failed:
         raise RuntimeError("llama.cpp does not take the add-on")
-    result = torch.log_softmax(llama.logits(IDS).double(), -1)
+    result = gguf.asked(llama, kind)
     llama.close()
     return result
 
@@ -56,32 +49,33 @@ def main():
     log = llama_cpp.llama_log_callback(lambda level, text, data: None)
     llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
-    tokenizer = hf.AutoTokenizer.from_pretrained(gguf.HERE / "fixtures/tiny_llama")
     work = pathlib.Path(args.keep or tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     cli = [args.cli, "--workspace", work / "workspace"]
     rows = work / "rows.jsonl"
-    rows.write_text("".join(json.dumps({"text": f"The answer to question {i} is {i * 7}."}) + "\n" for i in range(24)))
-    gguf.run(*cli, "data", "import", rows, "--as", "rows", "--split", "80/10/10")
+    for kind, row in (("decoder", lambda i: {"text": f"The answer to question {i} is {i * 7}."}),
+                      ("writer", lambda i: {"question": f"What is the answer to question {i}?", "answer": f"It is {i * 7}."})):
+        rows.write_text("".join(json.dumps(row(i)) + "\n" for i in range(24)))
+        gguf.run(*cli, "data", "import", rows, "--as", kind, "--split", "80/10/10")
     settings = [x for pair in SETTINGS.items() for x in ("--set", f"{pair[0]}={pair[1]}")]
     bad = 0
-    for name, config in gguf.families(len(tokenizer)).items():
-        if args.only and name not in args.only.split(","):
+    for name, kind, config, tokenizer, own in gguf.cases():
+        if kind == "encoder" or args.only and name not in args.only.split(","):
             continue
         folder = work / name
         out = {form: work / f"{name}-{form}" for form in ("gguf", "gguf-lora", "peft")}
         for each in (folder, *out.values()):
             shutil.rmtree(each, ignore_errors=True)
         try:
-            gguf.make(config, tokenizer, folder)
+            gguf.make(kind, config, tokenizer, folder, own)
             gguf.run(*cli, "model", "import", folder, "--as", name)
-            gguf.run(*cli, "train", "--model", name, "--data", "rows", "--name", f"{name}-run", *settings)
+            gguf.run(*cli, "train", "--model", name, "--data", kind, "--name", f"{name}-run", *settings)
             gguf.run(*cli, "export", f"model:{name}", "--as", "gguf", "--type", "F32", "--to", out["gguf"])
             for form in ("gguf-lora", "peft"):
                 gguf.run(*cli, "export", f"{name}-run", "--as", form, "--to", out[form])
-            plain, theirs = gguf.reference(folder, IDS), tuned(folder, out["peft"])
+            plain, theirs = gguf.answers(kind, gguf.load(kind, folder)), tuned(kind, folder, out["peft"])
             file = lambda form: out[form] / f"{out[form].name}.gguf"
-            difference = float((with_add_on(file("gguf"), file("gguf-lora")) - theirs).abs().max())
+            difference = float((with_add_on(kind, file("gguf"), file("gguf-lora")) - theirs).abs().max())
             moved = float((theirs - plain).abs().max())
             limit = 3e-3 if "gelu" in json.dumps(config.to_dict()) else 1e-4  # its table of GELU is in half precision
             fine = difference < limit and moved > 0.1
