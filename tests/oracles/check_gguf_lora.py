@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks our GGUF add-ons with llama.cpp itself: tiny random models of every family are tuned for a few steps by
-`fettle-cli`, the add-on is written as `gguf-lora` and as `peft`, and libllama with base and add-on is compared with peft.
+`fettle-cli`, the add-on is written as `gguf-lora` and as `peft`, and libllama with base and add-on is compared with peft;
+so is the merged folder in transformers.
 
 usage: check_gguf_lora.py --cli build/test/bin/fettle-cli [--only gemma2,phi3] [--keep FOLDER]
 Needs what check_gguf.py needs, and peft. Exit code 77 when llama.cpp is not there.
@@ -21,7 +22,9 @@ SETTINGS = {"lora.rank": 4, "lora.alpha": 12, "training.maxSteps": 8, "training.
 
 
 def tuned(kind, folder, adapter):
-    return gguf.answers(kind, peft.PeftModel.from_pretrained(gguf.load(kind, folder), adapter).eval())
+    """By transformers and peft, with their GELU and with llama.cpp's."""
+    model = peft.PeftModel.from_pretrained(gguf.load(kind, folder), adapter).eval()
+    return gguf.answers(kind, model), gguf.answers(kind, gguf.with_table(model))
 
 
 def with_add_on(kind, base, add_on):
@@ -63,7 +66,7 @@ def main():
         if kind == "encoder" or args.only and name not in args.only.split(","):
             continue
         folder = work / name
-        out = {form: work / f"{name}-{form}" for form in ("gguf", "gguf-lora", "peft")}
+        out = {form: work / f"{name}-{form}" for form in ("gguf", "gguf-lora", "peft", "merged")}
         for each in (folder, *out.values()):
             shutil.rmtree(each, ignore_errors=True)
         try:
@@ -71,15 +74,16 @@ def main():
             gguf.run(*cli, "model", "import", folder, "--as", name)
             gguf.run(*cli, "train", "--model", name, "--data", kind, "--name", f"{name}-run", *settings)
             gguf.run(*cli, "export", f"model:{name}", "--as", "gguf", "--type", "F32", "--to", out["gguf"])
-            for form in ("gguf-lora", "peft"):
+            for form in ("gguf-lora", "peft", "merged"):
                 gguf.run(*cli, "export", f"{name}-run", "--as", form, "--to", out[form])
-            plain, theirs = gguf.answers(kind, gguf.load(kind, folder)), tuned(kind, folder, out["peft"])
+            plain, (theirs, tabled) = gguf.answers(kind, gguf.load(kind, folder)), tuned(kind, folder, out["peft"])
             file = lambda form: out[form] / f"{out[form].name}.gguf"
-            difference = float((with_add_on(kind, file("gguf"), file("gguf-lora")) - theirs).abs().max())
+            difference = float((with_add_on(kind, file("gguf"), file("gguf-lora")) - tabled).abs().max())
             moved = float((theirs - plain).abs().max())
-            limit = 3e-3 if "gelu" in json.dumps(config.to_dict()) else 1e-4  # its table of GELU is in half precision
-            fine = difference < limit and moved > 0.1
-            print(f"{name}: log-probabilities {difference:.2g} in llama.cpp; the add-on moves them by {moved:.2g}"
+            merged = float((gguf.answers(kind, gguf.load(kind, out["merged"])) - theirs).abs().max())
+            gelu = float((tabled - theirs).abs().max())
+            fine = gguf.near(difference, gelu) and merged < 1e-4 and moved > 0.1
+            print(f"{name}: log-probabilities {difference:.2g} in llama.cpp, {merged:.2g} of the merged folder; the add-on moves them by {moved:.2g}"
                   f"{'' if fine else '   WRONG'}", flush=True)
         except Exception as e:
             fine = False
