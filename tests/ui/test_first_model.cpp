@@ -226,14 +226,12 @@ void TestFirstModel::pauseStopAndContinue()
     const auto earlier = from->currentData().toLongLong();
     QVERIFY(earlier <= further);
     QVERIFY(click(dialog, "goBackApplyButton"));
-    // The run may be through before anybody looks, so its log is asked and not a button.
+    // However many steps follow, the log keeps what happened once.
     const auto log = [this] { return readRun(*m_workspace, *m_workspace->run("last"), true).log; };
     QTRY_VERIFY_WITH_TIMEOUT(log().contains("0.5"), kLong);
+    QTRY_VERIFY_WITH_TIMEOUT(m_workspace->run("last")->status == store::RunStatus::Finished, kLong);
+    QVERIFY(log().contains("0.5"));
     QVERIFY(log().contains(QString("step %1").arg(earlier)));
-    QTRY_VERIFY_WITH_TIMEOUT(m_workspace->run("last")->step > earlier, kLong);
-    if (ready(w, "runsStopButton"))
-        click(w, "runsStopButton");
-    QTRY_VERIFY_WITH_TIMEOUT(m_workspace->run("last")->status != store::RunStatus::Running, kLong);
 }
 
 void TestFirstModel::everyFocusableWidgetHasAName()

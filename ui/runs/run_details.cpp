@@ -14,7 +14,7 @@ namespace {
 
 QString tr(const char* text) { return QCoreApplication::translate("RunDetails", text); }
 
-constexpr qint64 kLogBytes = 400'000;
+constexpr qint64 kStepBytes = 400'000; // steps before these last bytes of the file are left out
 
 std::vector<PlotPoint> points(const store::Workspace& workspace, const std::string& run,
                               const std::string& name)
@@ -25,19 +25,19 @@ std::vector<PlotPoint> points(const store::Workspace& workspace, const std::stri
     return out;
 }
 
-/// The end of the run's event file in words, steps thinned to every tenth.
+/// The run's event file in words: whatever happened once, and of the steps every tenth near the end.
 QString readLog(const std::filesystem::path& folder)
 {
     QFile file(qs((folder / "events.jsonl").string()));
     if (!file.open(QIODevice::ReadOnly))
         return {};
-    if (file.size() > kLogBytes) {
-        file.seek(file.size() - kLogBytes);
-        file.readLine();
-    }
+    const qint64 recent = file.size() - kStepBytes;
     QString text;
     while (!file.atEnd()) {
+        const bool old = file.pos() < recent;
         const QByteArray line = file.readLine();
+        if (old && line.contains(R"("event":"step")"))
+            continue;
         auto json = parseJson({line.constData(), static_cast<std::size_t>(line.size())},
                               "events.jsonl", true);
         if (!json)
