@@ -1,3 +1,4 @@
+#include <QRegularExpression>
 #include <QtTest>
 #include <filesystem>
 #include <fstream>
@@ -144,6 +145,7 @@ private Q_SLOTS:
     void coreKnowsNoQt();
     void windowAndCommandLineSeeNoTensor();
     void torchFreeRoomsSeeNoTensor();
+    void stepsReadNoSingleNumber();
     void everyFileIsBuiltWithoutQtKeywords();
     void programsMapWhatTheyMay_data();
     void programsMapWhatTheyMay();
@@ -227,6 +229,26 @@ void TestArch::torchFreeRoomsSeeNoTensor()
         }
     }
     wrong.removeDuplicates();
+    QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join('\n')));
+}
+
+/// A number read from a device stops the step until the device is through: tensor::readTogether reads once.
+void TestArch::stepsReadNoSingleNumber()
+{
+    QStringList wrong;
+    static const QRegularExpression item(R"(\.item\b)");
+    for (const char* room : {"model", "objectives", "train"}) {
+        const auto files = sourcesUnder(kSource / "core" / room);
+        QVERIFY(!files.empty());
+        for (const auto& path : files) {
+            QFile file(QString::fromStdString(path.string()));
+            QVERIFY(file.open(QIODevice::ReadOnly));
+            for (int line = 1; !file.atEnd(); ++line) {
+                if (item.match(QString::fromUtf8(file.readLine())).hasMatch())
+                    wrong << place(path, line);
+            }
+        }
+    }
     QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join('\n')));
 }
 

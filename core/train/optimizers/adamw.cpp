@@ -13,27 +13,10 @@ using at::Tensor;
 
 namespace {
 
-constexpr std::int64_t kBlock = 1 << 16;  // elements per task; fixed, so sums do not depend on threads
+constexpr std::int64_t kPiece = 1 << 16; // elements; fixed, so sums do not depend on threads
+static_assert(kPiece % BlockwiseMoment::kBlock == 0);
 
 bool onCpu(const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; }
-
-/// Of one tensor on the processor.
-double sumOfSquares(const Tensor& grad)
-{
-    const Tensor flat = grad.contiguous();
-    const float* p = flat.const_data_ptr<float>();
-    const auto count = flat.numel(), blocks = (count + kBlock - 1) / kBlock;
-    std::vector<double> sums(static_cast<std::size_t>(blocks));
-    at::parallel_for(0, blocks, 1, [&](std::int64_t from, std::int64_t to) {
-        for (auto b = from; b < to; ++b)
-            sums[static_cast<std::size_t>(b)] = tensor::cpuKernels().sumOfSquares(p + b * kBlock,
-                                                                                  std::min(kBlock, count - b * kBlock));
-    });
-    double total = 0;
-    for (const double sum : sums)
-        total += sum;
-    return total;
-}
 
 /// Of all tensors, left where they are: a scalar in double.
 Tensor sumOfSquaresThere(const std::vector<Tensor>& grads)
@@ -62,29 +45,20 @@ Tensor sumOfSquaresThere(const std::vector<Tensor>& grads)
     return sums.sum();
 }
 
-void stepWhole(float* p, const float* g, float* m, float* v, std::int64_t count, const tensor::AdamwStep& step)
-{
-    at::parallel_for(0, count, kBlock, [&](std::int64_t from, std::int64_t to) {
-        tensor::cpuKernels().adamw(p + from, g + from, m + from, v + from, to - from, step);
-    });
-}
-
 /// Block by block: moments to 32 bits, the step, moments back to codes.
-void stepInEightBits(float* p, const float* g, BlockwiseMoment& first, BlockwiseMoment& second, std::int64_t count,
-                     const tensor::AdamwStep& step)
+void stepInEightBits(float* p, const float* g, BlockwiseMoment& first, BlockwiseMoment& second, std::int64_t begin,
+                     std::int64_t end, const tensor::AdamwStep& step)
 {
     constexpr auto kOwn = BlockwiseMoment::kBlock;
-    at::parallel_for(0, first.blocks(), kBlock / kOwn, [&](std::int64_t from, std::int64_t to) {
-        std::array<float, kOwn> m, v;
-        for (auto block = from; block < to; ++block) {
-            const auto begin = block * kOwn;
-            first.decode(block, m.data());
-            second.decode(block, v.data());
-            tensor::cpuKernels().adamw(p + begin, g + begin, m.data(), v.data(), std::min(kOwn, count - begin), step);
-            first.encode(block, m.data());
-            second.encode(block, v.data());
-        }
-    });
+    std::array<float, kOwn> m, v;
+    for (; begin < end; begin += kOwn) {
+        const auto block = begin / kOwn;
+        first.decode(block, m.data());
+        second.decode(block, v.data());
+        tensor::cpuKernels().adamw(p + begin, g + begin, m.data(), v.data(), std::min(kOwn, end - begin), step);
+        first.encode(block, m.data());
+        second.encode(block, v.data());
+    }
 }
 
 } // namespace
@@ -99,7 +73,10 @@ bool keepsEightBits(const methods::TrainableTensor& each)
 Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settings)
     : m_tensors(std::move(tensors)), m_settings(settings), m_rounding(settings.seed, "weight rounding")
 {
-    for (const auto& each : m_tensors) {
+    for (std::size_t i = 0; i < m_tensors.size(); ++i) {
+        const auto& each = m_tensors[i];
+        for (std::int64_t begin = 0; onCpu(each.value) && begin < each.value.numel(); begin += kPiece)
+            m_pieces.push_back({i, begin, std::min(begin + kPiece, each.value.numel())});
         auto& moments = m_moments.emplace_back();
         if (settings.eightBits && keepsEightBits(each)) {
             const auto device = each.value.device();
@@ -116,17 +93,31 @@ Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settin
     }
 }
 
+template<class Work> void Adamw::forPieces(Work work) const
+{
+    at::parallel_for(0, std::ssize(m_pieces), 1, [&](std::int64_t from, std::int64_t to) {
+        for (auto at = static_cast<std::size_t>(from); at < static_cast<std::size_t>(to); ++at)
+            work(at, m_pieces[at]);
+    });
+}
+
 Adamw::Squares Adamw::gradSquares() const
 {
     Squares squares;
-    std::vector<Tensor> elsewhere;
-    for (const auto& each : m_tensors) {
-        const Tensor& grad = each.value.grad();
-        if (grad.defined() && onCpu(grad) && !tensor::cuda::kernelsFor(grad))
-            squares.here += sumOfSquares(grad);
-        else if (grad.defined())
-            elsewhere.push_back(grad.contiguous());
+    std::vector<Tensor> here(m_tensors.size()), elsewhere;
+    for (std::size_t i = 0; i < m_tensors.size(); ++i) {
+        const Tensor& grad = m_tensors[i].value.grad();
+        if (grad.defined())
+            (onCpu(grad) && !tensor::cuda::kernelsFor(grad) ? here[i] : elsewhere.emplace_back()) = grad.contiguous();
     }
+    std::vector<double> sums(m_pieces.size());
+    forPieces([&](std::size_t at, const Piece& piece) {
+        if (here[piece.tensor].defined())
+            sums[at] = tensor::cpuKernels().sumOfSquares(here[piece.tensor].const_data_ptr<float>() + piece.begin,
+                                                         piece.end - piece.begin);
+    });
+    for (const double sum : sums)
+        squares.here += sum;
     if (!elsewhere.empty())
         squares.there = sumOfSquaresThere(elsewhere);
     return squares;
@@ -149,44 +140,65 @@ void Adamw::step(double learningRate, double gradScale)
     const at::NoGradGuard noGrad;
     ++m_steps;
     const double c1 = 1 - std::pow(m_settings.beta1, m_steps), c2 = 1 - std::pow(m_settings.beta2, m_steps);
+    const auto stepOf = [&](std::size_t i) {
+        return tensor::AdamwStep{static_cast<float>(learningRate),       static_cast<float>(m_settings.beta1),
+                                 static_cast<float>(m_settings.beta2),   static_cast<float>(m_settings.epsilon),
+                                 static_cast<float>(decayOf(i)),         static_cast<float>(c1),
+                                 static_cast<float>(std::sqrt(c2)),      static_cast<float>(gradScale)};
+    };
     DeviceSteps there(m_rounding, m_steps, m_maps);
-    std::vector<Tensor> grads; // live until what uses them is started
+    std::vector<Tensor> grads(m_tensors.size()); // live until what uses them is started
+    std::vector<const float*> here(m_tensors.size());
     for (std::size_t i = 0; i < m_tensors.size(); ++i) {
-        auto& each = m_tensors[i];
-        if (!each.value.grad().defined())
+        const Tensor& value = m_tensors[i].value;
+        if (!value.grad().defined())
             continue;
-        const double decay = each.decays ? m_settings.weightDecay : 0;
-        const Tensor grad = grads.emplace_back(each.value.grad().contiguous());
-        auto& moments = m_moments[i];
-        const tensor::AdamwStep s{static_cast<float>(learningRate),       static_cast<float>(m_settings.beta1),
-                                  static_cast<float>(m_settings.beta2),   static_cast<float>(m_settings.epsilon),
-                                  static_cast<float>(decay),              static_cast<float>(c1),
-                                  static_cast<float>(std::sqrt(c2)),      static_cast<float>(gradScale)};
-        const auto* kernels = tensor::cuda::kernelsFor(each.value);
-        if (kernels && each.value.is_contiguous() && grad.scalar_type() == each.value.scalar_type()) {
-            there.add(*kernels, tensor::cuda::numberOf(each.value), partsOf(i, grad, 1.0f - s.learningRate * s.weightDecay), s);
-        } else if (onCpu(each.value)) {
-            float* p = each.value.data_ptr<float>();
-            const float* g = grad.const_data_ptr<float>();
-            if (moments.firstCodes)
-                stepInEightBits(p, g, *moments.firstCodes, *moments.secondCodes, grad.numel(), s);
-            else
-                stepWhole(p, g, moments.first.data_ptr<float>(), moments.second.data_ptr<float>(), grad.numel(), s);
+        const Tensor& grad = grads[i] = value.grad().contiguous();
+        const auto* kernels = tensor::cuda::kernelsFor(value);
+        if (kernels && value.is_contiguous() && grad.scalar_type() == value.scalar_type()) {
+            const auto step = stepOf(i);
+            there.add(*kernels, tensor::cuda::numberOf(value), partsOf(i, grad, 1.0f - step.learningRate * step.weightDecay),
+                      step);
+        } else if (onCpu(value)) {
+            here[i] = grad.const_data_ptr<float>();
         } else {
-            Tensor &m = moments.first, &v = moments.second;
-            const bool half = each.value.scalar_type() == at::kBFloat16;
-            Tensor wide = half ? each.value.to(at::kFloat) : each.value;
-            const Tensor g = grad.to(wide.scalar_type()) * gradScale;
-            m.mul_(m_settings.beta1).add_(g, 1 - m_settings.beta1);
-            v.mul_(m_settings.beta2).addcmul_(g, g, 1 - m_settings.beta2);
-            wide.mul_(1 - learningRate * decay);
-            wide.addcdiv_(m, v.sqrt().div_(std::sqrt(c2)).add_(m_settings.epsilon), -learningRate / c1);
-            if (half)
-                each.value.copy_(tensor::roundedAtRandom(wide, m_rounding, static_cast<std::uint64_t>(m_steps) << 20 | i));
+            stepReadable(i, grad, learningRate, gradScale, c1, c2);
         }
     }
+    forPieces([&](std::size_t, const Piece& piece) {
+        if (const float* g = here[piece.tensor])
+            stepPiece(piece, g, stepOf(piece.tensor));
+    });
     there.finish();
     zeroGrad();
+}
+
+void Adamw::stepPiece(const Piece& piece, const float* grad, const tensor::AdamwStep& step)
+{
+    float* p = m_tensors[piece.tensor].value.data_ptr<float>();
+    auto& moments = m_moments[piece.tensor];
+    if (moments.firstCodes)
+        stepInEightBits(p, grad, *moments.firstCodes, *moments.secondCodes, piece.begin, piece.end, step);
+    else
+        tensor::cpuKernels().adamw(p + piece.begin, grad + piece.begin, moments.first.data_ptr<float>() + piece.begin,
+                                   moments.second.data_ptr<float>() + piece.begin, piece.end - piece.begin, step);
+}
+
+/// Of a tensor that no kernel of ours takes: another type, a device without kernels.
+void Adamw::stepReadable(std::size_t i, const Tensor& grad, double learningRate, double gradScale, double c1,
+                         double c2)
+{
+    Tensor& value = m_tensors[i].value;
+    Tensor &m = m_moments[i].first, &v = m_moments[i].second;
+    const bool half = value.scalar_type() == at::kBFloat16;
+    Tensor wide = half ? value.to(at::kFloat) : value;
+    const Tensor g = grad.to(wide.scalar_type()) * gradScale;
+    m.mul_(m_settings.beta1).add_(g, 1 - m_settings.beta1);
+    v.mul_(m_settings.beta2).addcmul_(g, g, 1 - m_settings.beta2);
+    wide.mul_(1 - learningRate * decayOf(i));
+    wide.addcdiv_(m, v.sqrt().div_(std::sqrt(c2)).add_(m_settings.epsilon), -learningRate / c1);
+    if (half)
+        value.copy_(tensor::roundedAtRandom(wide, m_rounding, static_cast<std::uint64_t>(m_steps) << 20 | i));
 }
 
 /// What a kernel needs of tensor i.

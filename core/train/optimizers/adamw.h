@@ -2,6 +2,7 @@
 
 #include "methods/method.h"
 #include "tensor/cuda/kernel_table.h"
+#include "tensor/kernels/cpu_kernels.h"
 #include "train/optimizers/blockwise.h"
 
 #include <ATen/core/Tensor.h>
@@ -61,10 +62,23 @@ private:
         std::optional<BlockwiseMoment> firstCodes, secondCodes;
     };
 
+    /// Elements [begin, end) of a tensor on the processor: what one thread takes at a time.
+    struct Piece
+    {
+        std::size_t tensor;
+        std::int64_t begin, end;
+    };
+
+    double decayOf(std::size_t i) const { return m_tensors[i].decays ? m_settings.weightDecay : 0; }
+    /// work(index, piece) for all pieces of all tensors, in one parallel region.
+    template<class Work> void forPieces(Work work) const;
+    void stepPiece(const Piece& piece, const float* grad, const tensor::AdamwStep& step);
+    void stepReadable(std::size_t i, const at::Tensor& grad, double learningRate, double gradScale, double c1, double c2);
     tensor::cuda::AdamwTensor partsOf(std::size_t i, const at::Tensor& grad, float keep);
 
     std::vector<methods::TrainableTensor> m_tensors;
     std::vector<Moments> m_moments;
+    std::vector<Piece> m_pieces; ///< of every tensor on the processor, in order
     AdamwSettings m_settings;
     Rng m_rounding;
     at::Tensor m_maps; ///< undefined: no moments are codes on a device
