@@ -2,6 +2,7 @@
 
 #include "model/import/rotary.h"
 #include "tensor/attention_behind.h"
+#include "tensor/recompute.h"
 #include "tensor/torch_pch.h"
 #include "tensor/transfer.h"
 
@@ -234,27 +235,48 @@ void Decoder::makeTurns(Pass& pass) const
     }
 }
 
+/// Layers whose activations are made again: the last one goes backward at once, and what routers say is
+/// collected on the way once.
+std::size_t Decoder::recomputedLayers(const Pass& pass) const
+{
+    if (pass.cache || pass.context.routerLogits)
+        return 0;
+    return static_cast<std::size_t>(
+        std::clamp<std::int64_t>(pass.context.recomputedLayers, 0, std::ssize(blocks) - 1));
+}
+
+/// States [T, hidden] before a block -> behind it.
+Tensor Decoder::through(std::size_t number, const Tensor& h, Pass& pass)
+{
+    const auto& block = blocks[number];
+    const auto scaled = [&](const Tensor& part) {
+        return config.residualScale == 1 ? part : part * config.residualScale;
+    };
+    const auto n = normed(config, block.attentionNorm, h);
+    const auto mixed = normed(config, block.afterAttention, attention(block, number, n, pass));
+    if (config.parallelBlock) {
+        const auto& in = block.mlpNorm.weight.defined() ? normed(config, block.mlpNorm, h) : n;
+        return h + scaled(mixed) + scaled(inner(block, in, pass.context));
+    }
+    const auto middle = normedSum(config, block.mlpNorm, h, scaled(mixed));
+    return middle.sum + scaled(normed(config, block.afterMlp, inner(block, middle.normed, pass.context)));
+}
+
 Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& places,
                     Pass& pass)
 {
     pass.positions = places;
     auto h = embed(ids, places);
-    const auto scaled = [&](const Tensor& part) {
-        return config.residualScale == 1 ? part : part * config.residualScale;
-    };
-    for (std::size_t number = 0; number < blocks.size(); ++number) {
-        auto& block = blocks[number];
-        const auto n = normed(config, block.attentionNorm, h);
-        const auto mixed = normed(config, block.afterAttention, attention(block, number, n, pass));
-        if (config.parallelBlock) {
-            const auto& in = block.mlpNorm.weight.defined() ? normed(config, block.mlpNorm, h) : n;
-            h = h + scaled(mixed) + scaled(inner(block, in, pass.context));
-            continue;
+    std::size_t number = 0;
+    if (const auto again = recomputedLayers(pass); again > 0) {
+        const auto kept = std::make_shared<Pass>(pass); // until the backward pass
+        for (; number < again; ++number) {
+            const auto work = [this, kept, number](const Tensor& x) { return through(number, x, *kept); };
+            h = tensor::recomputed(work, h);
         }
-        const auto middle = normedSum(config, block.mlpNorm, h, scaled(mixed));
-        h = middle.sum +
-            scaled(normed(config, block.afterMlp, inner(block, middle.normed, pass.context)));
     }
+    for (; number < blocks.size(); ++number)
+        h = through(number, h, pass);
     if (!pass.context.wanted.empty())
         h = h.index_select(
             0, indexOf({pass.context.wanted.begin(), pass.context.wanted.end()}, device()));

@@ -40,6 +40,8 @@ private:
     at::Tensor read(const Reading& reading);
     at::Tensor run(const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& positions,
                    Pass& pass);
+    at::Tensor through(std::size_t number, const at::Tensor& h, Pass& pass);
+    std::size_t recomputedLayers(const Pass& pass) const;
     /// Angles that the layers ask for, into the pass.
     void makeTurns(Pass& pass) const;
     Heads project(const Block& block, const at::Tensor& x, const Pass& pass) const;

@@ -25,8 +25,8 @@ struct PassContext
     std::vector<at::Tensor>* routerLogits = nullptr;
     /// Rows of T whose last states are asked for, in the order of the result; empty: all.
     std::span<const std::int64_t> wanted = {};
-    /// Layers, from the first on, whose activations are not kept but made again in the backward
-    /// pass, where the fused pass runs: less memory, the same bits.
+    /// Layers of a decoder, from the first on, whose activations are not kept but made again in the
+    /// backward pass: less memory, the same bits. None where routers' logits are asked for.
     std::int64_t recomputedLayers = 0;
 };
 
