@@ -30,7 +30,8 @@ Outcome doctor(Session& session)
                                  counted(device.cores, "core"), device.kernels));
     row("Memory", fmt::format("{}, {} free", humanBytes(device.memoryBytes),
                               humanBytes(device.memoryAvailable)));
-    row("Graphics card", device.cudaUsable ? device.cudaName : "not used: " + device.cudaMissing);
+    row("Graphics card", device.cudaUsable ? fmt::format("{}, {} free", device.cudaName, humanBytes(device.cudaMemoryAvailable))
+                                           : "not used: " + device.cudaMissing);
     if (!device.cudaUsable && !device.cudaRemedy.empty())
         row("", device.cudaRemedy);
     row("LibTorch", device.libtorchVersion);

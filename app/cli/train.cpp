@@ -67,12 +67,14 @@ OrderedJson toJson(const recipes::Forecast& forecast)
             {"trainedTokensPerPass", forecast.trainedTokensPerPass},
             {"seconds", finite(forecast.seconds)},
             {"secondsMeasured", forecast.secondsMeasured},
+            {"onCard", forecast.onCard},
             {"memoryBytes", forecast.memoryBytes},
             {"memoryAvailable", forecast.memoryAvailable},
             {"diskBytes", forecast.diskBytes},
             {"diskAvailable", forecast.diskAvailable},
             {"trainableParameters", forecast.trainableParameters},
             {"recomputedLayers", forecast.recomputedLayers},
+            {"hostMoments", forecast.hostMoments},
             {"problems", problems},
             {"sentence", forecast.sentence}};
 }

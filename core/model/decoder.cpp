@@ -270,6 +270,7 @@ Tensor Decoder::run(const std::vector<std::int64_t>& ids, const std::vector<std:
     std::size_t number = 0;
     if (const auto again = recomputedLayers(pass); again > 0) {
         const auto kept = std::make_shared<Pass>(pass); // until the backward pass
+        kept->context.wanted = {};
         for (; number < again; ++number) {
             const auto work = [this, kept, number](const Tensor& x) { return through(number, x, *kept); };
             h = tensor::recomputed(work, h);

@@ -1,4 +1,5 @@
 #include "recipes/front_door.h"
+#include "recipes/memory.h"
 #include "tensor/device.h"
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/parallel.h"
@@ -47,6 +48,9 @@ DeviceReport deviceReport()
     const auto& cuda = tensor::loadCuda();
     report.cudaUsable = cuda.usable;
     report.cudaName = cuda.name;
+    const auto card = tensor::cudaMemory();
+    report.cudaMemoryBytes = card.whole;
+    report.cudaMemoryAvailable = card.available;
     report.cudaMissing = cuda.missing;
     report.cudaRemedy = cuda.remedy;
     report.sentence = cuda.usable
@@ -60,9 +64,17 @@ Json toJson(const DeviceReport& r)
 {
     return {{"cpu", {{"name", r.cpuName}, {"cores", r.cores}, {"kernels", r.kernels}}},
             {"memory", {{"bytes", r.memoryBytes}, {"available", r.memoryAvailable}}},
-            {"cuda", {{"usable", r.cudaUsable}, {"name", r.cudaName}, {"missing", r.cudaMissing}, {"remedy", r.cudaRemedy}}},
+            {"cuda", {{"usable", r.cudaUsable}, {"name", r.cudaName}, {"missing", r.cudaMissing}, {"remedy", r.cudaRemedy},
+                      {"bytes", r.cudaMemoryBytes}, {"available", r.cudaMemoryAvailable}}},
             {"libtorch", r.libtorchVersion},
             {"sentence", r.sentence}};
+}
+
+Room roomFor(const ParamValues& settings)
+{
+    const auto report = deviceReport();
+    const bool onCard = report.cudaUsable && settings.text("training.device") != "cpu";
+    return {onCard, onCard ? report.cudaMemoryAvailable : report.memoryAvailable};
 }
 
 void prepareWorkerThread()

@@ -63,15 +63,19 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
                                         "original (model.weights), or an add-on.",
                                         tensor::nameOf(weightKind(settings))));
     if (f.memoryAvailable > 0 && f.memoryBytes > f.memoryAvailable)
-        addProblem(f, true, fmt::format("This needs about {} of memory, {} are free. Lower \"Pieces at once\", choose an "
+        addProblem(f, true, fmt::format("This needs about {} of {}, {} are free. Lower \"Pieces at once\", choose an "
                                         "add-on, or a smaller model.",
-                                        humanBytes(f.memoryBytes), humanBytes(f.memoryAvailable)));
+                                        humanBytes(f.memoryBytes), f.onCard ? "the graphics card's memory" : "memory",
+                                        humanBytes(f.memoryAvailable)));
     if (f.recomputedLayers > 0 && settings.text("training.recompute") == "auto")
         addProblem(f, false,
                    fmt::format("Memory is short, so {} of {} layers are worked out twice: somewhat "
                                "slower, the same "
                                "result.",
                                f.recomputedLayers, config.layers));
+    if (f.hostMoments)
+        addProblem(f, false, "The graphics card's memory is short, so the optimizer's numbers wait in the computer's: slower, "
+                             "the same result.");
     if (f.diskBytes > f.diskAvailable)
         addProblem(f, true, fmt::format("Save points need about {}, {} are free on this disk. Free some space.",
                                         humanBytes(f.diskBytes), humanBytes(f.diskAvailable)));
@@ -174,8 +178,12 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     const auto speed = speedOnThisMachine(workspace, plan, *config);
     const double trainFlops = passes * static_cast<double>(f.tokensPerPass) * flopsPerToken(*config, settings.text("method"));
     const auto stored = files->storedKind();
-    f.memoryAvailable = deviceReport().memoryAvailable;
-    f.recomputedLayers = recomputedLayers(*config, stored, settings, f.memoryAvailable);
+    const auto room = roomFor(settings);
+    f.onCard = room.onCard;
+    f.memoryAvailable = room.available;
+    const auto savings = savingsFor(*config, stored, settings, room);
+    f.recomputedLayers = savings.recomputed;
+    f.hostMoments = savings.hostMoments;
     const double againFlops = passes * static_cast<double>(f.tokensPerPass) * 1.5 *
                               static_cast<double>(config->parameters()) *
                               static_cast<double>(f.recomputedLayers) /
@@ -192,7 +200,7 @@ Result<Forecast> forecast(store::Workspace& workspace, const RunPlan& plan)
     f.memoryBytes =
         trainingBytes(*config, stored, settings,
                       {largest.tokens, largest.taught, answeredTokens(*encoder, *splits, settings),
-                       f.recomputedLayers});
+                       savings, room.onCard});
     f.diskBytes = (moving * 4 + momentBytes(*config, settings) + (1 << 20)) * static_cast<std::uint64_t>(trainer.keepCheckpoints + 2);
     f.diskAvailable = freeBytes(workspace.folder());
     findProblems(f, *splits, *config, settings);

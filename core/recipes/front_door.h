@@ -37,11 +37,13 @@ struct Forecast
     std::int64_t tokensPerPass = 0, trainedTokensPerPass = 0;
     double seconds = 0;
     bool secondsMeasured = false;    ///< from a run of this model and method on this machine
+    bool onCard = false;             ///< computes on a graphics card, whose memory the next two are
     std::uint64_t memoryBytes = 0, memoryAvailable = 0;
     std::uint64_t diskBytes = 0, diskAvailable = 0;
     std::int64_t trainableParameters = 0;
     std::int64_t recomputedLayers =
         0; ///< layers that are worked out twice, so that memory suffices
+    bool hostMoments = false;        ///< for the same reason the optimizer's numbers lie in the computer's memory
     std::vector<PlanProblem> problems;
     std::string sentence;            ///< "2 passes over 320 rows, 80 steps, about 9 min."
 };
@@ -173,6 +175,7 @@ struct DeviceReport
     std::uint64_t memoryBytes = 0, memoryAvailable = 0;
     bool cudaUsable = false;
     std::string cudaName, cudaMissing, cudaRemedy;  ///< name of the GPU, or what is missing and how to get it
+    std::uint64_t cudaMemoryBytes = 0, cudaMemoryAvailable = 0;
     std::string libtorchVersion;
     std::string sentence;            ///< one line for Home and Settings
 };

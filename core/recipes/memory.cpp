@@ -54,25 +54,32 @@ std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& setting
     return tokens * (whole * kept + recomputed * c.hidden + work) + further * kept + 2 * weights;
 }
 
-/// What autograd keeps of the readable operations.
-std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens)
+/// What autograd keeps of the readable operations: of layers made again their input, and one of them whole.
+std::int64_t readableFloats(const model::ModelConfig& c, std::int64_t tokens, std::int64_t recomputed)
 {
     const auto perToken =
         c.hidden * 8 + c.heads * c.headDim * 3 + c.kvHeads * c.headDim * 4 + c.intermediate * 3;
-    return perToken * (c.layers + c.writer.layers) * tokens;
+    const auto whole = c.layers + c.writer.layers - recomputed + (recomputed > 0 ? 1 : 0);
+    return tokens * (perToken * whole + c.hidden * recomputed);
 }
 
-/// Bytes of one micro-batch in float32, and of what a check reads at once.
+/// What a number takes that is computed with: 2 bytes or 4.
+std::uint64_t bytesOfNumber(const ParamValues& settings, bool onCard)
+{
+    return onCard && precisionOf(settings) != "float32" ? 2 : 4;
+}
+
+/// Bytes of one micro-batch, and of what a check reads at once.
 std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
                         const PieceSizes& sizes)
 {
     const auto allowed = settings.integer("training.microBatchTokens");
     const auto tokens = sizes.tokens > 0 ? sizes.tokens : allowed;
     const auto most = std::max(allowed, sizes.answered);
-    const auto floats = model::fused::knows(c)
-                            ? fusedFloats(c, settings, tokens, sizes.recomputed, most)
-                            : readableFloats(c, tokens);
-    return static_cast<std::uint64_t>(floats) * 4;
+    const auto floats = model::fused::knows(c) && !sizes.onCard
+                            ? fusedFloats(c, settings, tokens, sizes.savings.recomputed, most)
+                            : readableFloats(c, tokens, sizes.savings.recomputed);
+    return static_cast<std::uint64_t>(floats) * bytesOfNumber(settings, sizes.onCard);
 }
 
 /// Of a step alone: gradients, a piece of logits, and the gradients of a table that trains.
@@ -91,6 +98,29 @@ std::uint64_t stepBytes(const model::ModelConfig& c, const ParamValues& settings
 std::uint64_t cacheBytes(const model::ModelConfig& c, std::int64_t tokens)
 {
     return static_cast<std::uint64_t>(c.layers * tokens * 2 * c.kvHeads * c.headDim) * 4;
+}
+
+/// Bytes of what the optimizer remembers in 32 bits and in 8: of the latter two codes for each value and two
+/// scales for every 256; tables stay in 32 bits.
+struct MomentSizes
+{
+    std::uint64_t wide = 0, coded = 0;
+};
+MomentSizes momentsOf(const model::ModelConfig& config, const ParamValues& settings)
+{
+    const auto whole = static_cast<std::uint64_t>(trainableParameters(config, settings));
+    if (settings.text("training.optimizer") == "adamw")
+        return {whole * 8, 0};
+    const auto table = settings.text("method") == "full" ? static_cast<std::uint64_t>(config.vocab * config.hidden) : 0;
+    return {table * 8, (whole - table) * 2 + (whole - table) / 32};
+}
+
+/// On a card the largest tensor's moments are there for the time of its step.
+std::uint64_t momentBytesHeld(const model::ModelConfig& config, const ParamValues& settings, bool onHost)
+{
+    const auto moments = momentsOf(config, settings);
+    const auto largest = static_cast<std::uint64_t>(config.hidden * std::max(config.vocab, config.intermediate)) * 8;
+    return moments.coded + (onHost ? std::min(moments.wide, largest) : moments.wide);
 }
 
 /// Tokenizer, rows, threads and the buffers of the libraries. Measured with SmolLM2-135M in 32 and
@@ -120,28 +150,29 @@ std::int64_t trainableParameters(const model::ModelConfig& config, const ParamVa
 
 std::uint64_t momentBytes(const model::ModelConfig& config, const ParamValues& settings)
 {
-    auto whole = trainableParameters(config, settings);
-    if (settings.text("training.optimizer") == "adamw")
-        return static_cast<std::uint64_t>(whole) * 8;
-    // In 8 bits two codes for each value and two scales for every 256; tables stay in 32 bits.
-    const auto table = settings.text("method") == "full" ? config.vocab * config.hidden : 0;
-    whole -= table;
-    return static_cast<std::uint64_t>(table * 8 + whole * 2 + whole / 32);
+    const auto moments = momentsOf(config, settings);
+    return moments.wide + moments.coded;
 }
 
-std::int64_t recomputedLayers(const model::ModelConfig& config, tensor::WeightKind stored,
-                              const ParamValues& settings, std::uint64_t available)
+Savings savingsFor(const model::ModelConfig& config, tensor::WeightKind stored, const ParamValues& settings, Room room)
 {
     const auto how = settings.text("training.recompute");
-    const auto most =
-        model::fused::knows(config) ? config.layers - 1 : 0; // the last one goes backward at once
-    if (how != "auto" || available == 0)
-        return how == "all" ? most : 0;
-    std::int64_t layers = 0;
-    while (layers < most &&
-           trainingBytes(config, stored, settings, {.recomputed = layers}) > available)
-        ++layers;
-    return layers;
+    const bool can = config.kind == model::ModelKind::Decoder && config.experts.balance == 0;
+    const auto most = can ? config.layers - 1 : 0; // the last one goes backward at once
+    const auto least = how == "all" ? most : 0, last = how == "none" ? 0 : most;
+    if (room.available == 0)
+        return {.recomputed = least};
+    Savings savings{.recomputed = least};
+    for (const bool host : {false, true}) {
+        if (host && !room.onCard)
+            break;
+        for (auto layers = least; layers <= last; ++layers) {
+            savings = {layers, host};
+            if (trainingBytes(config, stored, settings, {.savings = savings, .onCard = room.onCard}) <= room.available)
+                return savings;
+        }
+    }
+    return savings;
 }
 
 std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind stored,
@@ -150,12 +181,14 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
     auto held = weightKind(settings);
     if (held == tensor::WeightKind::Stored16)
         held = stored;
+    if (sizes.onCard && !hasFewBits(held)) // in the numbers that are computed with
+        held = bytesOfNumber(settings, true) == 2 ? tensor::WeightKind::Stored16 : tensor::WeightKind::Float32;
     // Full training moves the weights themselves, an add-on is a further tensor.
     const auto addOn = settings.text("method") == "full"
                            ? 0
                            : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
-    return model::weightBytes(config, held) + addOn + momentBytes(config, settings) +
-           passBytes(config, settings, sizes) +
+    return model::weightBytes(config, held) + addOn +
+           momentBytesHeld(config, settings, sizes.savings.hostMoments) + passBytes(config, settings, sizes) +
            std::max(stepBytes(config, settings, sizes.taught), cacheBytes(config, sizes.answered)) +
            kBeside;
 }

@@ -48,14 +48,14 @@ Result<ModelFacts> modelFacts(const store::ModelRecord& record)
     facts.config = files->config();
     const auto stored = files->storedKind();
     facts.conversationForm = static_cast<bool>(text::ChatTemplate::load(record.folder));
-    const auto available = deviceReport().memoryAvailable;
-    facts.answering = {answeringBytes(facts.config, stored), available};
     const auto training = [&](const char* method) {
         const auto settings = defaultsWith(method);
-        const auto again = recomputedLayers(facts.config, stored, settings, available);
-        return Fit{trainingBytes(facts.config, stored, settings, {.recomputed = again}), available};
+        const auto room = roomFor(settings);
+        const auto savings = savingsFor(facts.config, stored, settings, room);
+        return Fit{trainingBytes(facts.config, stored, settings, {.savings = savings, .onCard = room.onCard}), room.available};
     };
     facts.addOn = training("lora");
+    facts.answering = {answeringBytes(facts.config, stored), facts.addOn.available};
     facts.whole = training("full");
     return facts;
 }

@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.h"
 #include "base/sha256.h"
+#include "tensor/device.h"
 
 #include <algorithm>
 #include <charconv>
@@ -30,10 +31,16 @@ std::uint64_t statusBytes(std::string_view key)
 
 } // namespace
 
-void RunMeasures::begin()
+void RunMeasures::begin(bool onCard)
 {
     m_watch.restart();
-    m_residentBefore = statusBytes("VmRSS:");
+    m_onCard = onCard;
+    if (onCard) {
+        m_before = tensor::cudaMemory().used;
+        tensor::measureCudaPeak();
+        return;
+    }
+    m_before = statusBytes("VmRSS:");
     // Sets the peak back to what is resident now, where the kernel lets us; else it is that of the program.
     std::ofstream("/proc/self/clear_refs") << 5;
 }
@@ -65,10 +72,10 @@ Json RunMeasures::json() const
 {
     if (!m_firstStep)
         return nullptr;
-    const auto peak = statusBytes("VmHWM:");
+    const auto peak = m_onCard ? tensor::cudaMemory().mostUsed : statusBytes("VmHWM:");
     return {{"fromStep", *m_firstStep - 1},
             {"toStep", m_lastStep},
-            {"peakBytes", peak > m_residentBefore ? peak - m_residentBefore : 0},
+            {"peakBytes", peak > m_before ? peak - m_before : 0},
             {"seconds", m_watch.seconds()},
             {"secondsAfterOneStep", m_foretold}};
 }

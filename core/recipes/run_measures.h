@@ -13,7 +13,8 @@ namespace fettle::recipes {
 class RunMeasures
 {
 public:
-    void begin();
+    /// `onCard`: the memory is that of tensors on the graphics card.
+    void begin(bool onCard);
     /// What is to come behind the first step.
     struct Ahead
     {
@@ -29,7 +30,8 @@ public:
 
 private:
     Stopwatch m_watch;
-    std::uint64_t m_residentBefore = 0;
+    bool m_onCard = false;
+    std::uint64_t m_before = 0; ///< bytes
     std::optional<std::int64_t> m_firstStep;
     std::int64_t m_lastStep = 0;
     double m_trainingAt = 0, m_foretold = 0;

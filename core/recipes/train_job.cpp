@@ -46,7 +46,7 @@ public:
         if (!recorder)
             return recorder.error();
         m_recorder = *std::move(recorder);
-        m_measures.begin();
+        m_measures.begin(roomFor(valuesOf(m_run)).onCard);
         auto end = guarded(context);
         if (end)
             std::visit([this](auto& e) { e.result["run"] = m_run.id; }, *end);
@@ -82,7 +82,7 @@ private:
     {
         const auto values = valuesOf(m_run);
         context.emit(jobs::PhaseChanged{"load model", -1, ""});
-        const auto available = deviceReport().memoryAvailable;
+        const auto room = roomFor(values); // before the model takes some of it
         auto loaded = loadModel(*m_workspace, m_run.model, values.text("training.device"), weightKind(values),
                                 precisionOf(values));
         if (!loaded)
@@ -101,8 +101,9 @@ private:
         if (!objective)
             return objective.error();
         auto settings = train::TrainerSettings::from(values, m_run.seed);
-        settings.recomputedLayers =
-            recomputedLayers(m_model->config, m_model->stored, values, available);
+        const auto savings = savingsFor(m_model->config, m_model->stored, values, room);
+        settings.recomputedLayers = savings.recomputed;
+        settings.optimizer.hostMoments = savings.hostMoments;
         expect(settings, splits->train, values);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
                                 std::move(splits->validation), settings,

@@ -5,6 +5,7 @@
 #include "tensor/cuda/load_kernels.h"
 #include "tensor/torch_pch.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -70,6 +71,25 @@ const CudaState& loadCuda()
 {
     static const CudaState state = findCuda();
     return state;
+}
+
+CudaMemory cudaMemory()
+{
+    if (!loadCuda().usable)
+        return {};
+    auto* allocator = c10::getDeviceAllocator(c10::kCUDA);
+    const auto [free, whole] = allocator->getMemoryInfo(0);
+    const auto all = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const auto stats = allocator->getDeviceStats(0);
+    const auto bytes = [](std::int64_t count) { return static_cast<std::uint64_t>(std::max<std::int64_t>(0, count)); };
+    const auto used = stats.allocated_bytes[all].current;
+    return {whole, free + bytes(stats.reserved_bytes[all].current - used), bytes(used), bytes(stats.allocated_bytes[all].peak)};
+}
+
+void measureCudaPeak()
+{
+    if (loadCuda().usable)
+        c10::getDeviceAllocator(c10::kCUDA)->resetPeakStats(0);
 }
 
 Result<c10::Device> chooseDevice(const std::string& wish)

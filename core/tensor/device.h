@@ -3,6 +3,7 @@
 #include "base/result.h"
 
 #include <c10/core/Device.h>
+#include <cstdint>
 #include <string>
 
 namespace fettle::tensor {
@@ -17,6 +18,17 @@ struct CudaState
     std::string remedy;   ///< how to get it
 };
 const CudaState& loadCuda();
+
+/// Bytes of the first card. Zeros without one that is usable.
+struct CudaMemory
+{
+    std::uint64_t whole = 0;
+    std::uint64_t available = 0; ///< free, or kept back by LibTorch and unused
+    std::uint64_t used = 0;      ///< by tensors
+    std::uint64_t mostUsed = 0;  ///< since measureCudaPeak()
+};
+CudaMemory cudaMemory();
+void measureCudaPeak();
 
 /// "auto", "cpu" or "cuda" -> device. Errors: Unsupported with what is missing.
 Result<c10::Device> chooseDevice(const std::string& wish);

@@ -177,7 +177,7 @@ int main(int argc, char** argv)
     const auto objective = objectives::makeObjective("sft").value();
     const auto steps = readSteps(options);
     auto settings = settingsFor(values, options, steps);
-    settings.recomputedLayers = recipes::recomputedLayers(decoder->config, kind, values, 0);
+    settings.recomputedLayers = recipes::savingsFor(decoder->config, kind, values, {}).recomputed;
 
     Meter meter{options, steps, 0, 0, 0, {}, {}, {}};
     jobs::JobContext context(std::make_shared<jobs::EventQueue>(), {});

@@ -24,6 +24,8 @@ struct Setup
 {
     std::string method = "lora";
     bool eightBits = false; ///< moments of the optimizer
+    bool hostMoments = false;
+    std::int64_t recomputed = 0; ///< layers that are made again
     double dropout = 0, learningRate = 1e-3, weightDecay = 0.01;
     std::vector<train::EncodedRow> rows;
     std::int64_t batchSize = 4, microBatchTokens = 512, steps = 8;
@@ -76,7 +78,8 @@ inline train::TrainerSettings settingsOf(const Setup& setup)
     settings.maxSteps = setup.steps, settings.passes = 1000, settings.batchSize = setup.batchSize;
     settings.microBatchTokens = setup.microBatchTokens, settings.schedule = "constant";
     settings.learningRate = setup.learningRate, settings.optimizer.weightDecay = setup.weightDecay;
-    settings.optimizer.eightBits = setup.eightBits;
+    settings.optimizer.eightBits = setup.eightBits, settings.optimizer.hostMoments = setup.hostMoments;
+    settings.recomputedLayers = setup.recomputed;
     settings.checkEvery = settings.checkpointEvery = setup.steps + 1000;
     settings.earlyStop = settings.stopOnRise = false;
     settings.seed = settings.optimizer.seed = 5;

@@ -250,6 +250,20 @@ void aResumedRunIsTheSame()
     }
 }
 
+void savingsChangeNothing()
+{
+    auto setup = smallRun("savings");
+    setup.method = "full", setup.save = false;
+    const auto plain = carryOut(*smallDecoder(kCard, at::kBFloat16), setup);
+    setup.hostMoments = true, setup.recomputed = 1;
+    const auto before = tensor::cudaMemory();
+    require(before.available > 0 && before.available <= before.whole, "the card's memory is not known");
+    const auto saved = carryOut(*smallDecoder(kCard, at::kBFloat16), setup);
+    require(saved.losses == plain.losses, "the losses differ");
+    for (std::size_t i = 0; i < plain.weights.size(); ++i)
+        require(at::equal(saved.weights[i], plain.weights[i]), fmt::format("weight {} differs", i));
+}
+
 void theSameAnswersAreWritten()
 {
     const at::NoGradGuard noGrad;
@@ -297,6 +311,7 @@ constexpr Check kChecks[] = {{"own kernels and packed attention are in use", ker
                              {"a run learns as on the processor", aRunLearnsAsOnTheProcessor},
                              {"a model in 8 bits learns", aModelInEightBitsLearns},
                              {"a resumed run is the same bit for bit", aResumedRunIsTheSame},
+                             {"moments on the host and layers made again change no bit", savingsChangeNothing},
                              {"the same answers are written", theSameAnswersAreWritten},
                              {"a full card is no end", aFullCardIsNoEnd}};
 

@@ -2,6 +2,7 @@
 #include "fused_help.h"
 #include "model/fused/known.h"
 #include "random_model.h"
+#include "tensor/recompute.h"
 
 #include <ATen/Parallel.h>
 #include <QTemporaryDir>
@@ -114,6 +115,59 @@ private Q_SLOTS:
         }
     }
 
+    /// Once for the value, once for its gradients; nothing where none are asked for.
+    void recomputedWorkIsDoneTwice()
+    {
+        const auto x = at::arange(6, at::kFloat).set_requires_grad(true);
+        const auto w = at::full({6}, 2.0F).set_requires_grad(true);
+        int times = 0;
+        const auto work = [&](const at::Tensor& in) {
+            ++times;
+            return (in * w).sin();
+        };
+        (tensor::recomputed(work, tensor::recomputed(work, x)) * x).sum().backward();
+        QCOMPARE(times, 4);
+        const auto ofX = x.grad(), ofW = w.grad();
+        x.mutable_grad().reset(), w.mutable_grad().reset();
+        (work(work(x)) * x).sum().backward();
+        QVERIFY(at::allclose(ofX, x.grad()) && at::allclose(ofW, w.grad()));
+
+        w.mutable_grad().reset();
+        tensor::recomputed(work, at::ones({6})).sum().backward(); // an input without a gradient
+        QVERIFY(at::allclose(w.grad(), at::cos(at::full({6}, 2.0F))));
+        const at::NoGradGuard noGrad;
+        QVERIFY(!tensor::recomputed(work, x).requires_grad());
+    }
+
+    void readableMadeAgainIsTheSame_data()
+    {
+        families();
+        for (const char* family : {"mixtral", "qwen3_moe"})
+            QTest::newRow(family) << std::string(family);
+    }
+    /// Autograd's own pass through the layers, of which the first are made again.
+    void readableMadeAgainIsTheSame()
+    {
+        QFETCH(std::string, family);
+        if (!std::filesystem::exists(folderOf(family)))
+            QVERIFY(writeRandomModel(folderOf(family), configOf(family)));
+        for (auto way : kWays) {
+            way.rank = std::min(way.rank, largestRank(family));
+            const auto outcome = [&] {
+                auto model = read(family);
+                model->config.experts.balance = 0; // with it all is kept
+                return outcomeOf(way, std::move(model), true);
+            };
+            const auto kept = outcome();
+            way.recomputed = 9;
+            const auto again = outcome();
+            QCOMPARE(again.loss, kept.loss);
+            for (std::size_t i = 0; i < kept.gradients.size(); ++i)
+                QVERIFY2(at::equal(again.gradients[i].second, kept.gradients[i].second),
+                         kept.gradients[i].first.c_str());
+        }
+    }
+
     void writesTheSame_data() { families(); }
     /// Two prompts of different lengths, read and written on together, with an add-on in place.
     void writesTheSame()
@@ -138,10 +192,13 @@ private:
     {
         return std::filesystem::path(m_place.path().toStdString()) / family;
     }
+    std::unique_ptr<model::Decoder> read(const std::string& family) const
+    {
+        return model::loadDecoder(model::ModelFiles::open(folderOf(family)).value(), c10::kCPU, at::kFloat).value();
+    }
     std::unique_ptr<model::Decoder> decoder(const std::string& family) const
     {
-        const auto files = model::ModelFiles::open(folderOf(family)).value();
-        auto decoder = model::loadDecoder(files, c10::kCPU, at::kFloat).value();
+        auto decoder = read(family);
         if (!model::fused::knows(decoder->config))
             qFatal("%s is not known", family.c_str());
         return decoder;

@@ -72,11 +72,11 @@ private Q_SLOTS:
         ParamValues settings(recipes::trainingSettings());
         const auto needed = [&](std::int64_t layers) {
             return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
-                                          {.recomputed = layers});
+                                          {.savings = {layers}});
         };
         const auto chosen = [&](std::uint64_t available) {
-            return recipes::recomputedLayers(config, tensor::WeightKind::Float32, settings,
-                                             available);
+            return recipes::savingsFor(config, tensor::WeightKind::Float32, settings, {.available = available})
+                .recomputed;
         };
         QVERIFY(needed(5) < needed(4) && needed(11) < needed(5));
         QCOMPARE(chosen(needed(0)), 0);
@@ -88,6 +88,37 @@ private Q_SLOTS:
         QCOMPARE(chosen(1), 0);
         settings.set("training.recompute", "all").value();
         QCOMPARE(chosen(needed(0)), 11);
+    }
+
+    /// On a card first layers are made again, then the optimizer's numbers leave it.
+    void aSmallCardSaves()
+    {
+        auto config = model::readModelConfig(tinyFolder()).value();
+        config.layers = 12;
+        ParamValues settings(recipes::trainingSettings());
+        settings.set("method", "full").value();
+        const auto needed = [&](recipes::Savings savings, bool onCard = true) {
+            return recipes::trainingBytes(config, tensor::WeightKind::Float32, settings,
+                                          {.savings = savings, .onCard = onCard});
+        };
+        const auto chosen = [&](std::uint64_t available, bool onCard = true) {
+            const auto savings =
+                recipes::savingsFor(config, tensor::WeightKind::Float32, settings, {onCard, available});
+            return std::pair(savings.recomputed, savings.hostMoments);
+        };
+        QVERIFY(chosen(needed({})) == std::pair(std::int64_t{0}, false));
+        QVERIFY(chosen(needed({}) - 1) == std::pair(std::int64_t{2}, false)); // one of the two stays whole for a while
+        QVERIFY(chosen(needed({11})) == std::pair(std::int64_t{11}, false));
+        QVERIFY(chosen(needed({11}) - 1).second);
+        QVERIFY(needed({11, true}) < needed({11}));
+        QVERIFY(chosen(1) == std::pair(std::int64_t{11}, true));
+        QVERIFY(chosen(1, false) == std::pair(std::int64_t{11}, false));
+        settings.set("method", "lora").value();
+        const auto inFloat32 = [&] {
+            settings.set("training.precision", "float32").value();
+            return needed({});
+        };
+        QVERIFY(needed({}) < inFloat32() / 10 * 6);
     }
 
     void answersAtChecksCount()

@@ -186,6 +186,25 @@ private Q_SLOTS:
         QVERIFY2(std::abs(mean - 0.99) < 4 * 0.0006 * 10 / std::sqrt(double{kCount}), qPrintable(QString::number(mean, 'g', 9)));
     }
 
+    /// Where a card is small: moments in host memory and layers made again change no bit.
+    void savingsChangeNothing()
+    {
+        QTemporaryDir folder;
+        const std::filesystem::path model = folder.filePath("model").toStdString();
+        tests::writeRandomModel(model, largerConfig()).value();
+        const cuda::Installed installed(hostTable(), c10::DeviceType::CPU);
+        for (const auto type : {at::kBFloat16, at::kDouble}) { // by kernels, and by the readable operations
+            auto setup = setupOf("full", 5);
+            const auto plain = gpu::carryOut(*decoderOf(model, type), setup);
+            setup.hostMoments = true, setup.recomputed = 1;
+            const auto saved = gpu::carryOut(*decoderOf(model, type), setup);
+            QCOMPARE(saved.losses.size(), std::size_t{5});
+            QVERIFY(saved.losses == plain.losses);
+            for (std::size_t i = 0; i < plain.weights.size(); ++i)
+                QVERIFY(at::equal(saved.weights[i], plain.weights[i]));
+        }
+    }
+
     /// A whole model in bfloat16 whose moments are codes: it learns about as in float32, and a stopped run goes
     /// on bit for bit, since the noise of its rounding is a function of seed, step, tensor and element.
     void weightsInSixteenBitsLearn()

@@ -116,6 +116,30 @@ private Q_SLOTS:
         QVERIFY(keepsEightBits(leaf(at::zeros({4096}))));
     }
 
+    /// Of a tensor that the processor's kernels do not take, as none of a card is: they come, and go back to
+    /// where they were.
+    void momentsOnTheHostAreTheSame()
+    {
+        const auto start = ramp(300, 3, 0.2f).to(at::kDouble);
+        auto plain = leaf(start), apart = leaf(start);
+        AdamwSettings settings;
+        Adamw a({plain}, settings);
+        settings.hostMoments = true;
+        Adamw b({apart}, settings);
+        const auto before = b.state();
+        for (std::int64_t step = 0; step < 4; ++step) {
+            for (auto* each : {&plain, &apart})
+                each->value.mutable_grad() = ramp(300, step * 31, 1).to(at::kDouble);
+            a.step(1e-2, 1), b.step(1e-2, 1);
+        }
+        QVERIFY(at::equal(plain.value, apart.value));
+        QVERIFY(!at::equal(plain.value, start));
+        for (const auto& [name, moment] : b.state()) {
+            QCOMPARE(moment.const_data_ptr(), before.at(name).const_data_ptr());
+            QVERIFY(at::equal(moment, a.state().at(name)));
+        }
+    }
+
     void stateComesBack()
     {
         auto tensor = leaf(ramp(5000, 0, 1));

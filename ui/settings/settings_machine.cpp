@@ -72,7 +72,7 @@ void SettingsPlace::refreshDevices()
                     .arg(bytesText(report.memoryBytes), bytesText(report.memoryAvailable)));
             add(tr("Graphics card"),
                 report.cudaUsable
-                    ? tr("%1, ready").arg(qs(report.cudaName))
+                    ? tr("%1, of which %2 free").arg(qs(report.cudaName), bytesText(report.cudaMemoryAvailable))
                     : qs(report.cudaMissing.empty() ? report.cudaName : report.cudaMissing));
             add(tr("To use it"), qs(report.cudaRemedy));
             add(tr("LibTorch"), qs(report.libtorchVersion));

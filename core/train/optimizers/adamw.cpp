@@ -86,7 +86,10 @@ Adamw::Adamw(std::vector<methods::TrainableTensor> tensors, AdamwSettings settin
                 m_maps = tensor::cuda::codeMaps(device);
         } else {
             const auto type = each.value.scalar_type();
-            const auto options = each.value.options().dtype(type == at::kBFloat16 ? at::kFloat : type).requires_grad(false);
+            auto options = each.value.options().dtype(type == at::kBFloat16 ? at::kFloat : type).requires_grad(false);
+            moments.onHost = settings.hostMoments && !onCpu(each.value);
+            if (moments.onHost)
+                options = options.device(at::kCPU).pinned_memory(each.value.is_cuda());
             moments.first = at::zeros_like(each.value, options);
             moments.second = at::zeros_like(each.value, options);
         }
@@ -156,13 +159,17 @@ void Adamw::step(double learningRate, double gradScale)
         const Tensor& grad = grads[i] = value.grad().contiguous();
         const auto* kernels = tensor::cuda::kernelsFor(value);
         if (kernels && value.is_contiguous() && grad.scalar_type() == value.scalar_type()) {
-            const auto step = stepOf(i);
-            there.add(*kernels, tensor::cuda::numberOf(value), partsOf(i, grad, 1.0f - step.learningRate * step.weightDecay),
-                      step);
+            withMomentsThere(i, [&] {
+                const auto step = stepOf(i);
+                there.add(*kernels, tensor::cuda::numberOf(value),
+                          partsOf(i, grad, 1.0f - step.learningRate * step.weightDecay), step);
+                if (m_moments[i].onHost)
+                    there.finish();
+            });
         } else if (onCpu(value)) {
             here[i] = grad.const_data_ptr<float>();
         } else {
-            stepReadable(i, grad, learningRate, gradScale, c1, c2);
+            withMomentsThere(i, [&] { stepReadable(i, grad, learningRate, gradScale, c1, c2); });
         }
     }
     forPieces([&](std::size_t, const Piece& piece) {
@@ -171,6 +178,21 @@ void Adamw::step(double learningRate, double gradScale)
     });
     there.finish();
     zeroGrad();
+}
+
+template<class Work> void Adamw::withMomentsThere(std::size_t i, Work work)
+{
+    auto& moments = m_moments[i];
+    if (!moments.onHost)
+        return work();
+    const auto there = [&](const Tensor& own) {
+        return own.to(m_tensors[i].value.device(), own.scalar_type(), /*non_blocking=*/true, /*copy=*/true);
+    };
+    Tensor first = there(moments.first), second = there(moments.second);
+    std::swap(first, moments.first), std::swap(second, moments.second);
+    work();
+    first.copy_(moments.first), second.copy_(moments.second); // wait until they are here
+    std::swap(first, moments.first), std::swap(second, moments.second);
 }
 
 void Adamw::stepPiece(const Piece& piece, const float* grad, const tensor::AdamwStep& step)

@@ -18,6 +18,7 @@ struct AdamwSettings
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0;
     bool eightBits = false; ///< moments of large tensors in 8 bits; see keepsEightBits()
     std::uint64_t seed = 0; ///< of the noise with which weights in bfloat16 are rounded
+    bool hostMoments = false; ///< those in 32 bits of tensors on a card lie in host memory between their steps
 };
 
 /// Tables of embeddings, whose rows move rarely, and small tensors keep their moments in 32 bits; so do all
@@ -60,6 +61,7 @@ private:
     {
         at::Tensor first, second;
         std::optional<BlockwiseMoment> firstCodes, secondCodes;
+        bool onHost = false; ///< first and second lie in host memory, the tensor elsewhere
     };
 
     /// Elements [begin, end) of a tensor on the processor: what one thread takes at a time.
@@ -69,6 +71,8 @@ private:
         std::int64_t begin, end;
     };
 
+    /// Carries out work() with the moments of tensor i where the tensor is.
+    template<class Work> void withMomentsThere(std::size_t i, Work work);
     double decayOf(std::size_t i) const { return m_tensors[i].decays ? m_settings.weightDecay : 0; }
     /// work(index, piece) for all pieces of all tensors, in one parallel region.
     template<class Work> void forPieces(Work work) const;
