@@ -2,6 +2,7 @@
 
 #include "tensor/quantised_ops.h"
 #include "tensor/torch_pch.h"
+#include "tensor/transfer.h"
 
 namespace fettle::model {
 
@@ -51,7 +52,15 @@ Tensor Model::embedded(const std::vector<std::int64_t>& ids, std::int64_t paddin
 {
     if (packedEmbedding)
         return tensor::decodedRows(*packedEmbedding, ids);
+    if (embedding.device() != device())
+        return tensor::onDevice(embedding.index_select(0, indexOf(ids, c10::kCPU)), device());
     return tensor::lookUp(embedding, indexOf(ids, device()), padding);
+}
+
+void Model::embeddingToHost()
+{
+    if (!config.tieEmbeddings && headWeight.defined())
+        embedding = embedding.to(c10::kCPU);
 }
 
 void Model::to(c10::Device target, at::ScalarType dtype)

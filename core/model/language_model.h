@@ -54,7 +54,14 @@ public:
     void tie();
 
     at::ScalarType dtype() const { return packedEmbedding ? at::kFloat : embedding.scalar_type(); }
-    c10::Device device() const { return packedEmbedding ? c10::kCPU : embedding.device(); }
+    /// Where it computes.
+    c10::Device device() const
+    {
+        return packedEmbedding ? c10::kCPU : headWeight.defined() ? headWeight.device() : embedding.device();
+    }
+    /// Keeps the embedding in host memory, where a card is small: rows are picked there. It must not train nor
+    /// be the head too.
+    void embeddingToHost();
     /// Holds the weights of all sites in few bits from now on; of int8 on the processor the tables too. There
     /// the model is in float32. Nothing trains.
     void pack(tensor::WeightKind kind);

@@ -74,8 +74,8 @@ void findProblems(Forecast& f, const EncodedSplits& splits, const model::ModelCo
                                "result.",
                                f.recomputedLayers, config.layers));
     if (f.hostMoments)
-        addProblem(f, false, "The graphics card's memory is short, so the optimizer's numbers wait in the computer's: slower, "
-                             "the same result.");
+        addProblem(f, false, "The graphics card's memory is short, so what the optimizer keeps waits in the computer's: "
+                             "slower, the same result.");
     if (f.diskBytes > f.diskAvailable)
         addProblem(f, true, fmt::format("Save points need about {}, {} are free on this disk. Free some space.",
                                         humanBytes(f.diskBytes), humanBytes(f.diskAvailable)));

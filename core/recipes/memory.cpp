@@ -123,6 +123,12 @@ std::uint64_t momentBytesHeld(const model::ModelConfig& config, const ParamValue
     return moments.coded + (onHost ? std::min(moments.wide, largest) : moments.wide);
 }
 
+/// Whether the embedding only serves to look rows up.
+bool tableMayLeave(const model::ModelConfig& config, const ParamValues& settings)
+{
+    return !config.tieEmbeddings && settings.text("method") != "full";
+}
+
 /// Tokenizer, rows, threads and the buffers of the libraries. Measured with SmolLM2-135M in 32 and
 /// in 16 bits and random models of the shapes of qwen3 and gemma3, two threads
 /// (tests/bench/forecast_grid.py): 45 to 83 MB; rounded up, since a forecast below the truth is the
@@ -167,7 +173,7 @@ Savings savingsFor(const model::ModelConfig& config, tensor::WeightKind stored, 
         if (host && !room.onCard)
             break;
         for (auto layers = least; layers <= last; ++layers) {
-            savings = {layers, host};
+            savings = {layers, host, host && tableMayLeave(config, settings)};
             if (trainingBytes(config, stored, settings, {.savings = savings, .onCard = room.onCard}) <= room.available)
                 return savings;
         }
@@ -187,7 +193,8 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
     const auto addOn = settings.text("method") == "full"
                            ? 0
                            : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
-    return model::weightBytes(config, held) + addOn +
+    const auto table = static_cast<std::uint64_t>(config.vocab * config.hidden) * bytesOfNumber(settings, true);
+    return model::weightBytes(config, held) - (sizes.savings.hostTable ? table : 0) + addOn +
            momentBytesHeld(config, settings, sizes.savings.hostMoments) + passBytes(config, settings, sizes) +
            std::max(stepBytes(config, settings, sizes.taught), cacheBytes(config, sizes.answered)) +
            kBeside;

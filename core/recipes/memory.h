@@ -26,6 +26,7 @@ struct Savings
 {
     std::int64_t recomputed = 0; ///< layers that compute their activations again in the backward pass
     bool hostMoments = false;    ///< what the optimizer keeps in 32 bits lies in the computer's memory
+    bool hostTable = false;      ///< so does an embedding that does not train
 };
 
 /// How large the pieces of a run are that lie in memory together.
@@ -45,7 +46,7 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
                             const ParamValues& settings, const PieceSizes& sizes = {});
 
 /// What the settings ask for, or as little as lets the run fit into the room, if anything does: first layers
-/// made again, then on a card moments on the host. Encoder-decoders, and decoders whose experts are kept in
+/// made again, then on a card moments and embedding on the host. Encoder-decoders, and decoders whose experts are kept in
 /// balance, make no layer again.
 Savings savingsFor(const model::ModelConfig& config, tensor::WeightKind stored, const ParamValues& settings, Room room);
 

@@ -104,6 +104,8 @@ private:
         const auto savings = savingsFor(m_model->config, m_model->stored, values, room);
         settings.recomputedLayers = savings.recomputed;
         settings.optimizer.hostMoments = savings.hostMoments;
+        if (savings.hostTable)
+            m_model->decoder->embeddingToHost();
         expect(settings, splits->train, values);
         train::Trainer trainer({*m_model->decoder, **attached, **objective, std::move(splits->train),
                                 std::move(splits->validation), settings,

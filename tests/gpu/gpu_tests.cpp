@@ -262,6 +262,16 @@ void savingsChangeNothing()
     require(saved.losses == plain.losses, "the losses differ");
     for (std::size_t i = 0; i < plain.weights.size(); ++i)
         require(at::equal(saved.weights[i], plain.weights[i]), fmt::format("weight {} differs", i));
+
+    const auto losses = [&](bool tableOnHost) {
+        auto model = smallDecoder(kCard, at::kBFloat16);
+        model->config.tieEmbeddings = false, model->headWeight = model->embedding.clone();
+        if (tableOnHost)
+            model->embeddingToHost();
+        setup.method = "lora";
+        return carryOut(*model, setup).losses;
+    };
+    require(losses(true) == losses(false), "the losses differ with the embedding in host memory");
 }
 
 void theSameAnswersAreWritten()

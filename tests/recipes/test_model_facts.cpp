@@ -114,6 +114,9 @@ private Q_SLOTS:
         QVERIFY(chosen(1) == std::pair(std::int64_t{11}, true));
         QVERIFY(chosen(1, false) == std::pair(std::int64_t{11}, false));
         settings.set("method", "lora").value();
+        config.tieEmbeddings = false;
+        const auto last = recipes::savingsFor(config, tensor::WeightKind::Float32, settings, {true, 1});
+        QVERIFY(last.hostTable && needed(last) < needed({11, true}));
         const auto inFloat32 = [&] {
             settings.set("training.precision", "float32").value();
             return needed({});
