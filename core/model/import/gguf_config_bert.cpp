@@ -1,6 +1,7 @@
 #include "model/import/gguf_config_kinds.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace fettle::model {
 
@@ -48,8 +49,15 @@ Json encoderFromGguf(GgufKeyReader& keys, const GgufFamily& family)
         config["type_vocab_size"] =
             types->values() / static_cast<std::uint64_t>(std::max<std::int64_t>(1, types->dims[0]));
     // The file leaves out the rows up to the padding token's.
-    if (family.family.ends_with("roberta") || family.family == "camembert")
-        positions += file.integer("tokenizer.ggml.padding_token_id").value_or(0) + 1;
+    if (family.family.ends_with("roberta") || family.family == "camembert") {
+        const auto padding = file.integer("tokenizer.ggml.padding_token_id").value_or(0);
+        if (padding < 0 || padding >= keys.vocab())
+            keys.refuse("the key 'tokenizer.ggml.padding_token_id' names no token of the table");
+        else if (positions > std::numeric_limits<std::int32_t>::max())
+            keys.refuse(fmt::format("the key '{}' is {}", keys.full("context_length"), positions));
+        else
+            positions += padding + 1;
+    }
     config["max_position_embeddings"] = positions;
     return config;
 }
