@@ -38,6 +38,7 @@ private Q_SLOTS:
     void everyFamilyComesBack();
     void capsAreAlwaysStated();
     void filesOfOtherToolsAreUnderstood();
+    void senselessKeysAreRefused();
     void tokenizersAreSaidByTheirKeys_data();
     void tokenizersAreSaidByTheirKeys();
     void everyKindIsRead_data();
@@ -212,6 +213,20 @@ void TestGgufExport::filesOfOtherToolsAreUnderstood()
             continue;
         const std::string norm = "decoder.final_layer_norm.weight";
         QCOMPARE(valueAt(*after.find(norm), 3), valueAt(*before.find(norm), 3) / 4); // 1 / sqrt(16)
+    }
+}
+
+/// Numbers of an encoder's file that would be added up.
+void TestGgufExport::senselessKeysAreRefused()
+{
+    exportGguf(expressible("roberta"), at("whole.gguf"), GgufKind::F32).value();
+    for (const std::string key : {"tokenizer.ggml.padding_token_id", "bert.context_length"}) {
+        auto bytes = readFile(at("whole.gguf")).value();
+        bytes.replace(bytes.find(key) + key.size() + 4, 4, "\xFF\xFF\xFF\xFF"); // behind the type
+        writeText(at("changed.gguf"), bytes);
+        const auto refused = importModel(at("changed.gguf"), at("refused"));
+        QVERIFY(!refused);
+        QVERIFY2(refused.error().what.find(key) != std::string::npos, refused.error().sentence().c_str());
     }
 }
 
