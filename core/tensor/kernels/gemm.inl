@@ -261,7 +261,7 @@ void fewRowsOf(const float* x, const W* w, float* y, I n, I k, I wStride, I yStr
             Vec right[Wide];
             for (int c = 0; c < Wide; ++c) {
                 right[c] = loadVec(row[c] + p);
-                __builtin_prefetch(row[c] + Wide * wStride + p); // the rows that come next
+                __builtin_prefetch(row[c] + Wide * wStride + p, 0, 2); // the rows that come next
             }
             for (int r = 0; r < Rows; ++r) {
                 const Vec left = loadVec(x + r * k + p);
