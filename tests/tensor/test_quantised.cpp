@@ -192,7 +192,7 @@ void TestQuantised::kernelsEqualPlainLoops()
                              scales[static_cast<std::size_t>(i / k * blocks + i % k / 64)]);
         kernels->decodeInt8(codes.data(), scales.data(), decoded.data(), n, k);
         QVERIFY2(sameBits(decoded, wanted), std::to_string(k).c_str());
-        const auto x = bellShaped(4 * k);
+        const auto x = bellShaped(kDirectRows * k);
         for (std::int64_t m = 1; m <= kDirectRows; ++m) {
             Floats y(static_cast<std::size_t>(m * n)), z(y.size());
             kernels->fewRowsInt8(x.data(), codes.data(), scales.data(), y.data(), m, n, k, n);
