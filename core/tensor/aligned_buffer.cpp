@@ -1,8 +1,6 @@
 #include "tensor/aligned_buffer.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <mutex>
 #include <new>
 #include <sys/mman.h>
 
@@ -43,28 +41,6 @@ float* AlignedBuffer::reserve(std::int64_t count)
     }
     m_size = static_cast<std::int64_t>(bytes / sizeof(float));
     return m_data.get();
-}
-
-std::shared_ptr<float> pooledFloats(std::int64_t count)
-{
-    struct Pool
-    {
-        AlignedBuffer memory;
-        std::int64_t used = 0;
-    };
-    constexpr std::int64_t kPool = 16 << 20, kBorder = 16; // 64 MB, touched as it is used
-    static std::mutex mutex;
-    static std::weak_ptr<Pool> latest;
-    const auto whole = (count + kBorder - 1) / kBorder * kBorder;
-    const std::lock_guard lock(mutex);
-    auto pool = latest.lock();
-    if (!pool || pool->memory.size() - pool->used < whole) {
-        pool = std::make_shared<Pool>(Pool{AlignedBuffer(std::max(kPool, whole))});
-        latest = pool;
-    }
-    float* data = pool->memory.data() + pool->used;
-    pool->used += whole;
-    return {std::move(pool), data};
 }
 
 } // namespace fettle::tensor

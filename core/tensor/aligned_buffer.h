@@ -33,9 +33,4 @@ private:
     std::int64_t m_size = 0;
 };
 
-/// `count` floats on a border of 64 bytes beside those that were asked for before, in large pages where the
-/// system gives them: for matrices that are read one behind the other. Memory goes back when all that lie
-/// together are released. Any thread. Errors: std::bad_alloc.
-std::shared_ptr<float> pooledFloats(std::int64_t count);
-
 } // namespace fettle::tensor

@@ -19,7 +19,7 @@ using Index = std::int64_t;
 
 Index over(Index count, Index unit) { return (count + unit - 1) / unit; }
 
-std::shared_ptr<float> pooledBytes(Index bytes) { return pooledFloats(over(bytes, sizeof(float))); }
+AlignedBuffer bytesBuffer(Index bytes) { return AlignedBuffer(over(bytes, sizeof(float))); }
 
 /// Values of which a thread encodes or decodes a part at a time: half a megabyte of floats.
 constexpr Index kPart = 1 << 17;
@@ -96,8 +96,8 @@ void SixteenBitMatrix::directRows(const float* x, Index m, Index first, Index co
 
 Int8Matrix::Int8Matrix(const float* values, Index rows, Index columns)
     : QuantisedMatrix(rows, columns)
-    , m_codes(pooledBytes(rows * columns))
-    , m_scales(pooledFloats(rows * over(columns, kCodeBlock)))
+    , m_codes(bytesBuffer(rows * columns))
+    , m_scales(rows * over(columns, kCodeBlock))
 {
     const auto some = std::max<Index>(1, kPart / columns);
     parallelTasks(over(rows, some), [&](Index task) {
@@ -114,12 +114,12 @@ MatrixParts Int8Matrix::parts() const
 
 const std::int8_t* Int8Matrix::codes(Index row) const
 {
-    return reinterpret_cast<const std::int8_t*>(m_codes.get()) + row * columns();
+    return reinterpret_cast<const std::int8_t*>(m_codes.data()) + row * columns();
 }
 
 const float* Int8Matrix::scales(Index row) const
 {
-    return m_scales.get() + row * over(columns(), kCodeBlock);
+    return m_scales.data() + row * over(columns(), kCodeBlock);
 }
 
 void Int8Matrix::decode(Index first, Index count, float* values) const
@@ -137,13 +137,13 @@ void Int8Matrix::directRows(const float* x, Index m, Index first, Index count, f
 
 Nf4Matrix::Nf4Matrix(const float* values, Index rows, Index columns)
     : QuantisedMatrix(rows, columns)
-    , m_codes(pooledBytes(over(rows * columns, 2)))
-    , m_scales(pooledBytes(over(rows * columns, kFourBitBlock)))
-    , m_nested(pooledFloats(over(over(rows * columns, kFourBitBlock), kNestedBlock)))
+    , m_codes(bytesBuffer(over(rows * columns, 2)))
+    , m_scales(bytesBuffer(over(rows * columns, kFourBitBlock)))
+    , m_nested(over(over(rows * columns, kFourBitBlock), kNestedBlock))
 {
     const auto count = rows * columns, blocks = over(count, kFourBitBlock);
     std::vector<float> absmax(static_cast<std::size_t>(blocks));
-    auto* codes = reinterpret_cast<std::uint8_t*>(m_codes.get());
+    auto* codes = reinterpret_cast<std::uint8_t*>(m_codes.data());
     parallelTasks(over(count, kPart), [&](Index task) {
         const auto from = task * kPart;
         encodeNf4({values + from, static_cast<std::size_t>(std::min(kPart, count - from))},
@@ -153,23 +153,23 @@ Nf4Matrix::Nf4Matrix(const float* values, Index rows, Index columns)
     for (const float each : absmax)
         sum += each;
     m_offset = static_cast<float>(sum / static_cast<double>(blocks));
-    encodeNested(absmax, m_offset, reinterpret_cast<std::uint8_t*>(m_scales.get()),
-                 m_nested.get());
+    encodeNested(absmax, m_offset, reinterpret_cast<std::uint8_t*>(m_scales.data()),
+                 m_nested.data());
 }
 
 MatrixParts Nf4Matrix::parts() const
 {
     const auto count = rows() * columns(), blocks = over(count, kFourBitBlock);
-    return {m_codes.get(),      over(count, 2), m_nested.get(), over(blocks, kNestedBlock),
-            reinterpret_cast<const std::uint8_t*>(m_scales.get()), blocks, m_offset};
+    return {m_codes.data(),      over(count, 2), m_nested.data(), over(blocks, kNestedBlock),
+            reinterpret_cast<const std::uint8_t*>(m_scales.data()), blocks, m_offset};
 }
 
 Index Nf4Matrix::mostDirectRows() const { return columns() % kFourBitBlock == 0 ? kDirectRows : 0; }
 
 void Nf4Matrix::scales(Index first, Index count, float* out) const
 {
-    decodeNested({reinterpret_cast<const std::uint8_t*>(m_scales.get()), dynamicMap().data(),
-                  m_nested.get(), kNestedBlock, m_offset},
+    decodeNested({reinterpret_cast<const std::uint8_t*>(m_scales.data()), dynamicMap().data(),
+                  m_nested.data(), kNestedBlock, m_offset},
                  first, count, out);
 }
 
@@ -180,7 +180,7 @@ void Nf4Matrix::decode(Index first, Index count, float* values) const
     const auto block = begin / kFourBitBlock, blocks = over(end, kFourBitBlock) - block;
     blockScales.resize(static_cast<std::size_t>(blocks));
     scales(block, blocks, blockScales.data());
-    const auto* codes = reinterpret_cast<const std::uint8_t*>(m_codes.get());
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(m_codes.data());
     const auto single = [&](Index from, Index to) {
         for (auto i = from; i < to; ++i) {
             const auto own = i / kFourBitBlock;
@@ -204,7 +204,7 @@ void Nf4Matrix::directRows(const float* x, Index m, Index first, Index count, fl
     const auto perRow = columns() / kFourBitBlock;
     blockScales.resize(static_cast<std::size_t>(count * perRow));
     scales(first * perRow, count * perRow, blockScales.data());
-    const auto* codes = reinterpret_cast<const std::uint8_t*>(m_codes.get());
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(m_codes.data());
     quantisedKernels().fewRowsNf4(x, codes + first * columns() / 2, blockScales.data(), y, m, count,
                                   columns(), yStride);
 }

@@ -104,8 +104,8 @@ private:
     const std::int8_t* codes(std::int64_t row) const;
     const float* scales(std::int64_t row) const;
 
-    std::shared_ptr<float> m_codes;  ///< [rows, columns] bytes
-    std::shared_ptr<float> m_scales; ///< [rows, ceil(columns / 64)]
+    AlignedBuffer m_codes;  ///< [rows, columns] bytes
+    AlignedBuffer m_scales; ///< [rows, ceil(columns / 64)]
 };
 
 /// NF4 over the row-major matrix in blocks of 64, their absolute maxima in 8 bits: 4.13 bits a
@@ -127,9 +127,9 @@ private:
     /// Absolute maxima of blocks [first, first + count).
     void scales(std::int64_t first, std::int64_t count, float* out) const;
 
-    std::shared_ptr<float> m_codes;  ///< [(rows columns + 1) / 2] bytes
-    std::shared_ptr<float> m_scales; ///< [blocks] bytes
-    std::shared_ptr<float> m_nested; ///< [blocks / 256]
+    AlignedBuffer m_codes;  ///< [(rows columns + 1) / 2] bytes
+    AlignedBuffer m_scales; ///< [blocks] bytes
+    AlignedBuffer m_nested; ///< [blocks / 256]
     float m_offset = 0;
 };
 
