@@ -136,15 +136,29 @@ void tileRow(const float* a, I rowStride, I colStride, const float* b, I panelSt
                      std::min(kPanel, columns - j), add);
 }
 
+/// Share `number` of `count` of a stretch of panels, on its way to the second-level cache before it is needed: where
+/// the third is slow, the start of each panel would be waited for.
+inline void fetchShare(const float* b, I panelStride, I k, I number, I count)
+{
+    for (I p = k * number / count; p < k * (number + 1) / count; ++p) {
+        for (I j = 0; j < kTilePanels; ++j)
+            __builtin_prefetch(b + j * panelStride + p * kPanel, 0, 2);
+    }
+}
+
 /// A stretch of k for m rows and n columns.
 void stretch(const float* a, I rowStride, I colStride, const float* b, I panelStride, I k, I m, I n, float* c,
              I cStride, bool add)
 {
     for (I j = 0; j < n; j += kColumns) {
         const float* panel = b + j / kPanel * panelStride;
-        for (I i = 0; i < m; i += kTileRows)
+        const float* next = j + kColumns < n ? panel + kTilePanels * panelStride : b + k * kPanel;
+        const I tiles = (m + kTileRows - 1) / kTileRows;
+        for (I i = 0; i < m; i += kTileRows) {
+            fetchShare(next, panelStride, k, i / kTileRows, tiles);
             tileRow(a + i * rowStride, rowStride, colStride, panel, panelStride, k, std::min(kTileRows, m - i),
                     std::min(kColumns, n - j), c + i * cStride + j, cStride, add);
+        }
     }
 }
 
