@@ -6,6 +6,7 @@ usage: held_back.py BUILD-FOLDER [--seed N] [--cases N] [--only FAMILY,..] [--jo
 
 Logits, gradients and generation are asked by the test programs test_families and test_encoders, which read these checkpoints
 where FETTLE_CHECKPOINTS names their folder; the rest goes through fettle-cli. llama.cpp is asked when check_gguf.py can find it.
+The conversation forms are those of the package trl, which is not among requirements.txt (tests/bench/peers/install.sh has it).
 Exit code 1 when anything differs.
 """
 import argparse
