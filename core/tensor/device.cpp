@@ -73,14 +73,25 @@ const CudaState& loadCuda()
     return state;
 }
 
+namespace {
+
+/// Of the card, made ready to be asked.
+c10::DeviceAllocator& cudaAllocator()
+{
+    at::globalContext().lazyInitDevice(c10::kCUDA);
+    return *c10::getDeviceAllocator(c10::kCUDA);
+}
+
+} // namespace
+
 CudaMemory cudaMemory()
 {
     if (!loadCuda().usable)
         return {};
-    auto* allocator = c10::getDeviceAllocator(c10::kCUDA);
-    const auto [free, whole] = allocator->getMemoryInfo(0);
+    auto& allocator = cudaAllocator();
+    const auto [free, whole] = allocator.getMemoryInfo(0);
     const auto all = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-    const auto stats = allocator->getDeviceStats(0);
+    const auto stats = allocator.getDeviceStats(0);
     const auto bytes = [](std::int64_t count) { return static_cast<std::uint64_t>(std::max<std::int64_t>(0, count)); };
     const auto used = stats.allocated_bytes[all].current;
     return {whole, free + bytes(stats.reserved_bytes[all].current - used), bytes(used), bytes(stats.allocated_bytes[all].peak)};
@@ -89,7 +100,7 @@ CudaMemory cudaMemory()
 void measureCudaPeak()
 {
     if (loadCuda().usable)
-        c10::getDeviceAllocator(c10::kCUDA)->resetPeakStats(0);
+        cudaAllocator().resetPeakStats(0);
 }
 
 Result<c10::Device> chooseDevice(const std::string& wish)
