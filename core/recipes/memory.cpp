@@ -193,8 +193,13 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
     const auto addOn = settings.text("method") == "full"
                            ? 0
                            : static_cast<std::uint64_t>(trainableParameters(config, settings)) * 4;
-    const auto table = static_cast<std::uint64_t>(config.vocab * config.hidden) * bytesOfNumber(settings, true);
-    return model::weightBytes(config, held) - (sizes.savings.hostTable ? table : 0) + addOn +
+    const auto table = static_cast<std::uint64_t>(config.vocab * config.hidden), number = bytesOfNumber(settings, sizes.onCard);
+    auto weights = model::weightBytes(config, held);
+    if (sizes.onCard && held == tensor::WeightKind::Int8) // tables keep their numbers there
+        weights += (config.tieEmbeddings ? 1 : 2) * table * (number - 1);
+    if (sizes.savings.hostTable)
+        weights -= table * number;
+    return weights + addOn +
            momentBytesHeld(config, settings, sizes.savings.hostMoments) + passBytes(config, settings, sizes) +
            std::max(stepBytes(config, settings, sizes.taught), cacheBytes(config, sizes.answered)) +
            kBeside;

@@ -117,6 +117,13 @@ private Q_SLOTS:
         config.tieEmbeddings = false;
         const auto last = recipes::savingsFor(config, tensor::WeightKind::Float32, settings, {true, 1});
         QVERIFY(last.hostTable && needed(last) < needed({11, true}));
+        settings.set("model.weights", "int8").value(); // its tables stay whole on a card
+        settings.set("training.precision", "float32").value();
+        const auto table = static_cast<std::uint64_t>(config.vocab * config.hidden) * 4;
+        QCOMPARE(needed({.hostTable = true}), needed({}) - table);
+        QVERIFY(needed({}) > 2 * table);
+        settings.set("model.weights", "float32").value();
+        settings.set("training.precision", "auto").value();
         const auto half = needed({});
         settings.set("training.precision", "float32").value();
         QVERIFY(needed({}) - half > static_cast<std::uint64_t>(config.parameters()));
