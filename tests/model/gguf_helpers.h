@@ -14,21 +14,27 @@ inline std::filesystem::path fixture(const std::string& name)
     return std::filesystem::path(FETTLE_SOURCE_DIR) / "tests/fixtures/families" / name;
 }
 
-/// A byte-level tokenizer for the fixtures' 48 rows; three rows stay without a token.
-inline Json smallTokenizer()
+inline Json specialTokens(const std::vector<std::string>& tokens)
 {
-    Json vocab = Json::object(), added = Json::array();
-    for (const char* token : {"<pad>", "<s>", "</s>"}) {
-        const auto id = vocab.size();
-        vocab[token] = id;
-        added.push_back({{"id", id},
+    Json added = Json::array();
+    for (const auto& token : tokens)
+        added.push_back({{"id", added.size()},
                          {"content", token},
                          {"special", true},
                          {"normalized", false},
                          {"single_word", false},
                          {"lstrip", false},
                          {"rstrip", false}});
-    }
+    return added;
+}
+
+/// A byte-level tokenizer for the fixtures' 48 rows; three rows stay without a token.
+inline Json smallTokenizer()
+{
+    const auto added = specialTokens({"<pad>", "<s>", "</s>"});
+    Json vocab = Json::object();
+    for (const auto& token : added)
+        vocab[token["content"].get<std::string>()] = token["id"];
     for (char c = 'a'; c <= 'z'; ++c)
         vocab[std::string(1, c)] = vocab.size();
     for (const char* token :
@@ -51,20 +57,6 @@ inline Json smallTokenizer()
              {{"type", "BPE"},
               {"vocab", vocab},
               {"merges", {"a b", "ab c", "\xC4\xA0 ab", "t h", "th e"}}}}};
-}
-
-inline Json specialTokens(const std::vector<std::string>& tokens)
-{
-    Json added = Json::array();
-    for (const auto& token : tokens)
-        added.push_back({{"id", added.size()},
-                         {"content", token},
-                         {"special", true},
-                         {"normalized", false},
-                         {"single_word", false},
-                         {"lstrip", false},
-                         {"rstrip", false}});
-    return added;
 }
 
 /// Puts tokens of `added` around every text; "" for none.

@@ -54,7 +54,7 @@ Json encoderFromGguf(GgufKeyReader& keys, const GgufFamily& family)
         if (padding < 0 || padding >= keys.vocab())
             keys.refuse("the key 'tokenizer.ggml.padding_token_id' names no token of the table");
         else if (positions > std::numeric_limits<std::int32_t>::max())
-            keys.refuse(fmt::format("the key '{}' is {}", keys.full("context_length"), positions));
+            keys.refuse(fmt::format("the key '{}' is {}, more than any model reads", keys.full("context_length"), positions));
         else
             positions += padding + 1;
     }
