@@ -19,4 +19,10 @@ void parallelTasks(std::int64_t count, const std::function<void(std::int64_t)>& 
     });
 }
 
+void runTasks(const TaskList& tasks)
+{
+    parallelTasks(static_cast<std::int64_t>(tasks.size()),
+                  [&](std::int64_t number) { tasks[static_cast<std::size_t>(number)](); });
+}
+
 } // namespace fettle::tensor

@@ -70,6 +70,11 @@ SixteenBitMatrix::SixteenBitMatrix(SixteenBits format, const void* values, Index
 {
 }
 
+const Bfloat16* SixteenBitMatrix::bfloats() const
+{
+    return m_format == SixteenBits::Bfloat16 ? static_cast<const Bfloat16*>(m_values) : nullptr;
+}
+
 void SixteenBitMatrix::decode(Index first, Index count, float* values) const
 {
     const auto from = first * columns(), all = count * columns();

@@ -2,6 +2,7 @@
 
 #include "tensor/aligned_buffer.h"
 #include "tensor/files/weight_kind.h"
+#include "tensor/kernels/bfloat16.h"
 
 #include <memory>
 
@@ -18,6 +19,8 @@ public:
     std::int64_t columns() const { return m_columns; }
     virtual WeightKind kind() const = 0;
     std::uint64_t bytes() const { return weightBytes(kind(), m_rows, m_columns); }
+    /// The values [rows, columns], row-major, where they are stored as bfloat16; else null.
+    virtual const Bfloat16* bfloats() const { return nullptr; }
     /// Rows [first, first + count) -> values [count, columns].
     virtual void decode(std::int64_t first, std::int64_t count, float* values) const = 0;
     /// y [m, count] = x [m, columns] times rows [first, first + count) transposed, for few rows x
@@ -59,6 +62,7 @@ public:
                      std::int64_t columns, std::shared_ptr<const void> keepAlive);
 
     WeightKind kind() const override { return WeightKind::Stored16; }
+    const Bfloat16* bfloats() const override;
     void decode(std::int64_t first, std::int64_t count, float* values) const override;
 
 private:

@@ -5,7 +5,6 @@
 namespace fettle::model::fused {
 
 using tensor::cpuKernels;
-using tensor::kPanel;
 
 namespace {
 
@@ -16,9 +15,9 @@ bool dropsApart(const Linear& linear, const Masks& masks)
     return linear.rank > 0 && linear.dropout > 0 && masks.rng;
 }
 
-/// Which site's panels hold the input of `part`: sites that read the same share one copy unless
-/// their random masks differ.
-std::size_t panelsOf(const Layer& layer, std::size_t part, const Masks& masks)
+/// Where the input of `part` is kept: sites that read the same share one copy unless their random
+/// masks differ.
+std::size_t inputOf(const Layer& layer, std::size_t part, const Masks& masks)
 {
     const std::size_t first = part <= V ? Q : part == Up ? Gate : part;
     for (auto earlier = first; earlier < part && !dropsApart(layer[part], masks); ++earlier) {
@@ -71,8 +70,6 @@ void Stack::reserveBackward(const Request& request)
         for (std::size_t part = 0; part < kParts; ++part) {
             if (layer.has(part))
                 m_work[part].reserveRows(layer[part], tokens);
-            if (layer[part].trains())
-                m_panels[part].reserve((layer[part].in + 15) / 16 * 16 * tokens);
         }
         for (std::size_t place = 0; place < kPlaces; ++place) {
             if (layer.norm[place].trains())
@@ -89,14 +86,23 @@ void Stack::packBackward(const Layer& layer, std::size_t from, std::size_t to, T
     }
 }
 
-/// Puts rows of x [rows, in], which the sites from..to read, where their gradients expect them:
-/// panels [in / 16][total][16].
+/// Room for what `rows` rows of a layer's sites from..to read.
+void Stack::shapeInputs(const Layer& layer, std::size_t from, std::size_t to, Index rows,
+                        const Masks& masks)
+{
+    for (auto part = from; part <= to; ++part) {
+        if (layer[part].trains() && inputOf(layer, part, masks) == part)
+            m_inputs[part].shape(rows, layer[part].in);
+    }
+}
+
+/// Puts rows of x [rows, in], which the sites from..to read, where their gradients expect them.
 void Stack::keepInputs(const Layer& layer, std::size_t from, std::size_t to, const float* x,
-                       Index rows, Index first, Index total, const Masks& masks)
+                       Index rows, Index first, const Masks& masks)
 {
     for (auto part = from; part <= to; ++part) {
         const auto& linear = layer[part];
-        if (!linear.trains() || panelsOf(layer, part, masks) != part)
+        if (!linear.trains() || inputOf(layer, part, masks) != part)
             continue;
         Scratch scratch;
         const float* seen = x;
@@ -107,8 +113,7 @@ void Stack::keepInputs(const Layer& layer, std::size_t from, std::size_t to, con
                 dropped[i] *= x[i];
             seen = dropped;
         }
-        cpuKernels().packPanels(seen, linear.in, 1, rows, linear.in, 1,
-                                m_panels[part].data() + first * kPanel, total * kPanel);
+        m_inputs[part].fill(seen, linear.in, 1, first, rows);
     }
 }
 
@@ -165,13 +170,13 @@ void Stack::backFromMlp(const Request& request, std::size_t number, Kept& kept, 
         cpuKernels().activateBackward(shape.activation, dProduct + r * wide, own, up, own, up,
                                       layer[Down].trains() ? product + r * wide : nullptr, wide);
     }
-    keepInputs(layer, Down, Down, product, rows, first, kept.rows, masks);
+    keepInputs(layer, Down, Down, product, rows, first, masks);
     if (backThrough(layer, Gate, Up, {nullptr, nullptr, nullptr, nullptr, kept.out[Gate], kept.out[Up]}, dNormed,
                     first, rows, masks)) {
         float* normed = scratch.take(rows * hidden);
         applyNorm(layer.norm[BeforeMlp],
                   (shape.parallel ? kept.residual : kept.middle) + first * hidden, normed, rows);
-        keepInputs(layer, Gate, Up, normed, rows, first, kept.rows, masks);
+        keepInputs(layer, Gate, Up, normed, rows, first, masks);
     }
 }
 
@@ -200,7 +205,7 @@ void Stack::backFromOutput(const Request& request, std::size_t number, Kept& kep
     const float* given = beforeJoin(request, layer, O, AfterAttention,
                                     shape.parallel ? dOut : dMiddle, kept, first, rows);
     m_work[O].backward(layer[O], given, rows, first, dAttended, false, masks);
-    keepInputs(layer, O, O, kept.attended + first * shape.queries(), rows, first, kept.rows, masks);
+    keepInputs(layer, O, O, kept.attended + first * shape.queries(), rows, first, masks);
 }
 
 /// Rows of the wanted tokens back to their places; the others get no gradient from above.
@@ -271,7 +276,7 @@ void Stack::backFromHeads(const Request& request, std::size_t number, Kept& kept
     if (backThrough(layer, Q, V, {gradients.q, gradients.k, gradients.v}, through, first, rows,
                     masks)) {
         applyNorm(layer.norm[BeforeAttention], x, normed, rows);
-        keepInputs(layer, Q, V, normed, rows, first, request.tokens(), masks);
+        keepInputs(layer, Q, V, normed, rows, first, masks);
     }
     if (!through)
         return;
@@ -314,7 +319,7 @@ void Stack::outerGradients(const Request& request, std::size_t number, Kept& kep
         dy[Down] = m_dOut.data();
     for (std::size_t part = O; part <= Down; ++part) {
         if (layer[part].trains())
-            m_work[part].gradients(layer[part], m_panels[panelsOf(layer, part, masks)].data(),
+            m_work[part].gradients(layer[part], m_inputs[inputOf(layer, part, masks)],
                                    dy[part], kept.low[part], kept.rows, tasks);
     }
     sumNorms(layer, {AfterAttention, BeforeMlp, AfterMlp}, kept.rows, tasks);
@@ -329,7 +334,7 @@ void Stack::innerGradients(const Request& request, std::size_t number, Kept& kep
     for (std::size_t part = Q; part <= V; ++part) {
         if (layer[part].trains())
             m_work[part].gradients(layer[part],
-                                   m_panels[panelsOf(layer, part, request.masks)].data(), dy[part],
+                                   m_inputs[inputOf(layer, part, request.masks)], dy[part],
                                    kept.low[part], request.tokens(), tasks);
     }
     sumNorms(layer, {BeforeAttention, OnQueries, OnKeys}, request.tokens(), tasks);
@@ -349,6 +354,7 @@ void Stack::backward(const Request& request, Tape& tape, const float* dOutput, f
     packBackward(layers[number], O, Down, tasks);
     runTasks(tasks);
     std::copy_n(dOutput, request.outputs() * hidden, m_dOut.data());
+    shapeInputs(layers[number], O, Down, tape[number].rows, request.masksBehind(number));
     overRows(tape[number].rows, [&](Index first, Index rows) {
         backFromOutput(request, number, tape[number], first, rows);
     });
@@ -366,6 +372,9 @@ void Stack::backward(const Request& request, Tape& tape, const float* dOutput, f
         // The two highest of those that share buffers still lie there.
         if (number > lowest && number + 1 < request.recomputed)
             makeAgain(request, number - 1, tape[number - 1]);
+        shapeInputs(layers[number], Q, V, tokens, request.masks);
+        if (number > lowest)
+            shapeInputs(layers[number - 1], O, Down, tokens, request.masksBehind(number - 1));
         overRows(tokens, [&](Index first, Index rows) {
             float* dx = number > lowest ? m_dOut.data() + first * hidden
                         : dInput        ? dInput + first * hidden

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/rng.h"
-#include "tensor/quantised_matrix.h"
+#include "tensor/right_side.h"
 
 #include <array>
 #include <functional>
@@ -10,17 +10,17 @@
 namespace fettle::model::fused {
 
 using tensor::AlignedBuffer;
+using tensor::ProductSum;
+using tensor::RightSide;
+using tensor::runTasks;
+using tensor::TaskList;
 using Index = std::int64_t;
 
 /// Most rows that are taken through a layer together: their activations stay in the cache.
-constexpr Index kRowBlock = 144;
+constexpr Index kRowBlock = 160;
 /// Blocks of rows begin at multiples of this; sums over rows are made of each such piece first, so
 /// that they do not depend on the number of threads.
-constexpr Index kRowUnit = 36;
-
-/// Independent pieces of work that may run at the same time.
-using TaskList = std::vector<std::function<void()>>;
-void runTasks(const TaskList& tasks);
+constexpr Index kRowUnit = RightSide::kRowUnit;
 
 /// One linear layer as the kernels see it: y = x W^T + bias + scale (dropped(x) A^T) B^T. Pointers
 /// into tensors of the model; those to gradients are null where nothing trains.
@@ -74,16 +74,15 @@ public:
                   bool add, const Masks& masks);
     /// Room for the thin products of `rows` rows, before backward().
     void reserveRows(const Linear& linear, Index rows);
-    /// Adds tasks that sum the gradients over `rows` rows. xPanels [in / 16][rows][16] is the input
-    /// (after dropout), dy [rows, out], low as forward() kept it.
-    void gradients(const Linear& linear, const float* xPanels, const float* dy, const float* low,
+    /// Adds tasks that sum the gradients over `rows` rows. x [rows, in] is the input (after dropout),
+    /// dy [rows, out], low as forward() kept it.
+    void gradients(const Linear& linear, const RightSide& x, const float* dy, const float* low,
                    Index rows, TaskList& tasks) const;
 
 private:
-    AlignedBuffer m_forward, m_backward; ///< W^T [out / 16][in][16]; W [in / 16][out][16]
-    AlignedBuffer m_toLow, m_fromLow; ///< scale A^T [rank / 16][in][16]; B^T [out / 16][rank][16]
-    AlignedBuffer m_backToLow,
-        m_backFromLow;   ///< scale B [rank / 16][out][16]; A [in / 16][rank][16]
+    RightSide m_forward, m_backward;                   ///< W^T [in, out]; W [out, in]
+    RightSide m_toLow, m_backToLow;                    ///< scale A^T [in, rank]; scale B [out, rank]
+    std::vector<RightSide> m_fromLow, m_backFromLow; ///< B^T [rank, out]; A [rank, in]: 16 rows in each
     AlignedBuffer m_low; ///< [rank / 16][rows][16] of the backward direction
     Index m_rows = 0;
 };

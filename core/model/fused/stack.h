@@ -75,8 +75,10 @@ private:
                        Index first, Index rows);
     void outerGradients(const Request& request, std::size_t layer, Kept& kept, TaskList& tasks);
     void innerGradients(const Request& request, std::size_t layer, Kept& kept, TaskList& tasks);
+    void shapeInputs(const Layer& layer, std::size_t from, std::size_t to, Index rows,
+                     const Masks& masks);
     void keepInputs(const Layer& layer, std::size_t from, std::size_t to, const float* x,
-                    Index rows, Index first, Index total, const Masks& masks);
+                    Index rows, Index first, const Masks& masks);
     void reserveBackward(const Request& request);
     void spreadLast(const Request& request, Kept& kept);
     void sumNorms(const Layer& layer, std::initializer_list<Place> places, Index rows,
@@ -92,7 +94,7 @@ private:
     AlignedBuffer m_rowsMiddle, m_rowsAttended;   ///< of the wanted rows alone
     /// Two: one layer's are summed while the next one's are made.
     std::array<AlignedBuffer, 2> m_dHeads;     ///< [T, row]
-    std::array<AlignedBuffer, kParts> m_panels; ///< what the sites read, in panels; see panelsOf()
+    std::array<RightSide, kParts> m_inputs; ///< what the sites read; see inputOf()
     std::array<AlignedBuffer, kPlaces> m_normParts; ///< [units, 2, dim]: of weight and bias
 };
 

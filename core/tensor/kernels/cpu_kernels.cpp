@@ -1,9 +1,13 @@
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/kernels/quantised_kernels.h"
+#include "tensor/kernels/tile_kernels.h"
 
+#include <cpuid.h>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace fettle::tensor {
 
@@ -19,6 +23,9 @@ namespace kernels_avx512 {
 extern const CpuKernels table;
 extern const QuantisedKernels quantisedTable;
 }
+namespace kernels_amx {
+extern const TileKernels table;
+}
 
 namespace {
 
@@ -33,16 +40,39 @@ bool hasAvx512()
            && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 
-} // namespace
+/// Whether the processor has tiles and the system keeps them for our threads; the system has to be asked first.
+bool hasAmx()
+{
+    constexpr unsigned kTiles = 1u << 24 | 1u << 22, kBfloat16 = 1u << 5; // AMX-TILE and AMX-BF16, AVX512_BF16
+    constexpr long kAskFor = 0x1023, kTileData = 18;                     // ARCH_REQ_XCOMP_PERM
+    static const bool has = [] {
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        if (!hasAvx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kTiles) != kTiles)
+            return false;
+        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & kBfloat16) &&
+               syscall(SYS_arch_prctl, kAskFor, kTileData) == 0;
+    }();
+    return has;
+}
 
-namespace {
+/// Those for AVX-512, and tiles.
+const CpuKernels& amxTable()
+{
+    static const CpuKernels table = [] {
+        auto own = kernels_avx512::table;
+        own.name = "AMX", own.tiles = &kernels_amx::table;
+        return own;
+    }();
+    return table;
+}
 
 const CpuKernels& chosen()
 {
     const char* wanted = std::getenv("FETTLE_KERNELS");
     if (const auto* named = wanted ? cpuKernelsNamed(wanted) : nullptr)
         return *named;
-    return hasAvx512() ? kernels_avx512::table : hasAvx2() ? kernels_avx2::table : kernels_baseline::table;
+    return hasAmx() ? amxTable() : hasAvx512() ? kernels_avx512::table : hasAvx2() ? kernels_avx2::table
+                                                                                  : kernels_baseline::table;
 }
 
 } // namespace
@@ -61,6 +91,8 @@ const CpuKernels* cpuKernelsNamed(const char* name)
         return hasAvx2() ? &kernels_avx2::table : nullptr;
     if (std::strcmp(name, kernels_avx512::table.name) == 0)
         return hasAvx512() ? &kernels_avx512::table : nullptr;
+    if (std::strcmp(name, amxTable().name) == 0)
+        return hasAmx() ? &amxTable() : nullptr;
     return nullptr;
 }
 
@@ -72,6 +104,8 @@ const QuantisedKernels& quantisedKernels()
 
 const QuantisedKernels* quantisedKernelsNamed(const char* name)
 {
+    if (std::strcmp(name, amxTable().name) == 0)
+        return hasAmx() ? &kernels_avx512::quantisedTable : nullptr;
     for (const auto* each : {&kernels_baseline::quantisedTable, &kernels_avx2::quantisedTable,
                              &kernels_avx512::quantisedTable}) {
         if (std::strcmp(name, each->name) == 0)

@@ -4,6 +4,8 @@
 
 namespace fettle::tensor {
 
+struct TileKernels;
+
 /// What AdamW needs for one step, corrected for bias outside the kernel.
 struct AdamwStep
 {
@@ -82,7 +84,7 @@ struct AttentionGradients
 /// threads. Chosen once at start for the best instruction set of the machine.
 struct CpuKernels
 {
-    const char* name;  ///< "AVX-512", "AVX2", "baseline"
+    const char* name;  ///< "AMX", "AVX-512", "AVX2", "baseline"
 
     void (*norm)(const NormWeights& norm, const float* x, float* y, std::int64_t rows);
     /// dx from dy, in the place of dy or x if asked; dw and db [dim] are added to unless null.
@@ -131,6 +133,8 @@ struct CpuKernels
     void (*attention)(const AttentionHead& head, const EarlierKeys& before, float* scratch);
     /// Without earlier keys.
     void (*attentionBackward)(const AttentionHead& head, const AttentionGradients& gradients, float* scratch);
+    /// Larger products; null where the processor has no tiles.
+    const TileKernels* tiles = nullptr;
 };
 
 /// The best variant for this machine, or the one that the environment variable FETTLE_KERNELS names.

@@ -190,7 +190,7 @@ const CpuKernels table = {FETTLE_KERNEL_NAME, norm,         normBackward,     ro
                           activate,           activateBackward, lossRow,      nllRow,
                           sumOfSquares,       adamw,        decodeAttention,  dropoutMask,
                           gemm,               packPanels,   fewRows,          fewRowsAcross,
-                          attentionScratch,   attention,    attentionBackward};
+                          attentionScratch,   attention,    attentionBackward, nullptr};
 
 } // namespace FETTLE_KERNEL_NAMESPACE
 } // namespace fettle::tensor

@@ -2,6 +2,7 @@
 
 #include "tensor/files/four_bit.h"
 #include "tensor/files/weight_kind.h"
+#include "tensor/kernels/bfloat16.h"
 
 #include <cstdint>
 
@@ -14,17 +15,6 @@ static_assert(kCodeBlock == kFourBitBlock);
 /// Rows of a left side up to which the kernels below read codes at each row; more are served from
 /// rows that were decoded once.
 constexpr std::int64_t kDirectRows = 8;
-
-/// Values of 16 bits as files hold them: the upper half of a float32 value, and IEEE 754's half
-/// precision.
-struct Bfloat16
-{
-    std::uint16_t bits;
-};
-struct Float16
-{
-    std::uint16_t bits;
-};
 
 /// Kernels that read weights in fewer bits than 32, for the same instruction sets as CpuKernels and
 /// serial as these. The products are, bit for bit, those of CpuKernels::fewRows on the decoded

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "tensor/aligned_buffer.h"
+#include "tensor/parallel.h"
+#include "tensor/quantised_matrix.h"
+
+namespace fettle::tensor {
+
+/// The right side [k, n] of products, packed for the kernels that multiply large matrices best on this machine.
+/// Its memory is used again by what is packed later.
+class RightSide
+{
+public:
+    /// Room for k rows of n columns; it is filled afterwards.
+    void shape(std::int64_t k, std::int64_t n);
+    /// Rows [from, from + count) are those of x, with any strides, times `scale`; `from` is a multiple of kRowUnit, and
+    /// `count` too unless it ends the rows.
+    void fill(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t from, std::int64_t count,
+              float scale = 1);
+    /// Shapes it and adds tasks that fill it with x [k, n].
+    void pack(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t k, std::int64_t n,
+              float scale, TaskList& tasks);
+    /// The same for rows [first, first + count) of a matrix, or for these turned to columns.
+    void packRows(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, TaskList& tasks);
+    void packTurned(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, TaskList& tasks);
+
+    std::int64_t rows() const { return m_k; }
+    std::int64_t columns() const { return m_n; }
+
+    /// Rows are filled in multiples of this.
+    static constexpr std::int64_t kRowUnit = 32;
+
+private:
+    friend class ProductSum;
+    void reserve(std::int64_t k, std::int64_t n, std::int64_t pieces);
+    void fillColumns(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t from,
+                     std::int64_t count, float scale);
+    float* at(std::int64_t row, std::int64_t column) const;
+    std::int64_t panelFloats() const;
+
+    AlignedBuffer m_values; ///< panels of 16 columns
+    std::int64_t m_k = 0, m_n = 0;
+    std::int64_t m_pieces = 0; ///< bfloat16 pieces of a value; 0: it is one of float32
+};
+
+/// A sum of products a b.
+class ProductSum
+{
+public:
+    /// a [m, k] with any strides, k the rows of b from `firstColumn` on. Both have to stay until into().
+    void add(const float* a, std::int64_t rowStride, std::int64_t colStride, const RightSide& b,
+             std::int64_t firstColumn = 0);
+    /// c [m, n] = the sum, added to c when `add`; rows of c lie cStride apart. Serial.
+    void into(float* c, std::int64_t m, std::int64_t n, std::int64_t cStride, bool add) const;
+
+private:
+    struct Part
+    {
+        const float* a;
+        std::int64_t rowStride, colStride;
+        const RightSide* b;
+        std::int64_t firstColumn;
+    };
+    std::vector<Part> m_parts;
+};
+
+} // namespace fettle::tensor
