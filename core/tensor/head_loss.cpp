@@ -100,13 +100,12 @@ private:
     Tensor m_index, m_nll, m_best; ///< of all rows; undefined where the processor's kernels work
 };
 
-/// Rows per chunk. On the processor small chunks stay in the cache; with a trainable head each chunk also
-/// passes over the head's gradient, so chunks are larger. A graphics card wants many rows at a time, as
-/// far as 256 MiB of logits hold them.
-std::int64_t chunkRows(const Tensor& rows, std::int64_t vocab, bool trainableHead)
+/// Rows per chunk: each passes over the whole head, but its logits should not take much. A graphics card wants many
+/// rows at a time, as far as 256 MiB of logits hold them.
+std::int64_t chunkRows(const Tensor& rows, std::int64_t vocab)
 {
     if (rows.device().is_cpu())
-        return trainableHead ? 256 : 128;
+        return 256;
     const auto bytes = static_cast<std::int64_t>(rows.element_size());
     return std::clamp<std::int64_t>((std::int64_t{256} << 20) / (vocab * bytes), 256, 8192);
 }
@@ -130,11 +129,12 @@ struct HeadLossFunction : Function<HeadLossFunction>
         Tensor dRows = wantRows ? at::empty_like(rows) : Tensor();
         Tensor dWeight = wantWeight ? at::zeros_like(weight) : Tensor();
         Tensor dBias = wantBias ? at::zeros_like(bias) : Tensor();
-        const auto chunk = chunkRows(rows, vocab, wantWeight);
+        const auto chunk = chunkRows(rows, vocab);
+        const Tensor room = at::empty({std::min(chunk, count), vocab}, rows.options().requires_grad(false));
         for (std::int64_t from = 0; from < count; from += chunk) {
             const auto n = std::min(chunk, count - from);
             const Tensor h = rows.narrow(0, from, n);
-            Tensor logits = at::empty({n, vocab}, rows.options().requires_grad(false));
+            Tensor logits = room.narrow(0, 0, n);
             if (head.packed)
                 product(h, *head.packed, logits);
             else

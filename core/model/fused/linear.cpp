@@ -40,6 +40,30 @@ void addAcross(const ProductSum& sum, Index some, const Linear& l, float* to)
     }
 }
 
+/// Adds the gradient of some rows of B, from `first` on: (low^T dy)^T, as the thin side is the one to be turned.
+void addThinGradient(const Linear& l, const float* dy, const float* low, Index rows, Index first)
+{
+    constexpr Index kRowsAtOnce = 512; // of dy: they stay in the cache while the panels of low pass by
+    thread_local RightSide side;
+    const auto some = std::min(kGradientColumns, l.out - first);
+    Scratch scratch;
+    float* sums = scratch.take(l.rankPanels() * kPanel * some);
+    for (Index row = 0; row < rows; row += kRowsAtOnce) {
+        const auto count = std::min(kRowsAtOnce, rows - row);
+        side.shape(count, some);
+        side.fill(dy + row * l.out + first, l.out, 1, 0, count);
+        for (Index p = 0; p < l.rankPanels(); ++p) {
+            ProductSum part;
+            part.add(low + (p * rows + row) * kPanel, 1, kPanel, side);
+            part.into(sums + p * kPanel * some, kPanel, some, some, row > 0);
+        }
+    }
+    for (Index o = 0; o < some; ++o) {
+        for (Index r = 0; r < l.rank; ++r)
+            l.bGrad[(first + o) * l.rank + r] += sums[r * some + o];
+    }
+}
+
 struct ThreadScratch
 {
     std::vector<std::unique_ptr<AlignedBuffer>> buffers; ///< each taken by one call, in order
@@ -197,14 +221,9 @@ void LinearWork::gradients(const Linear& l, const RightSide& x, const float* dy,
                 }
             });
         }
-        for (Index p = 0; l.bGrad && p < l.rankPanels(); ++p) {
-            tasks.push_back([=] {
-                const GemmPart part{dy + o, 1, l.out, low + p * rows * kPanel, rows * kPanel, rows};
-                cpuKernels().gemm(&part, 1, some, std::min(kPanel, l.rank - p * kPanel),
-                                  l.bGrad + o * l.rank + p * kPanel, l.rank, true);
-            });
-        }
     }
+    for (Index o = 0; l.bGrad && o < l.out; o += kGradientColumns)
+        tasks.push_back([=, &l] { addThinGradient(l, dy, low, rows, o); });
     for (Index i = 0; l.aGrad && i < l.in; i += kGradientColumns) {
         for (Index p = 0; p < l.rankPanels(); ++p) {
             tasks.push_back([=, this, &x] {
