@@ -4,7 +4,7 @@
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/ops_detail.h"
 #include "tensor/parallel.h"
-#include "tensor/right_side.h"
+#include "tensor/product.h"
 #include "tensor/torch_pch.h"
 
 namespace fettle::tensor {

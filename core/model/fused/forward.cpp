@@ -84,33 +84,31 @@ void Stack::packForward(const Layer& layer, std::size_t from, std::size_t to, Ta
 }
 
 /// What the sites from..to give for rows of x, into kept.out.
-void Stack::apply(const Layer& layer, std::size_t from, std::size_t to, const float* x, Kept& kept,
-                  Index first, Index rows, Index total, const Masks& masks) const
+void Stack::apply(const Layer& layer, std::size_t from, std::size_t to, const LeftSide& x,
+                  Kept& kept, Index first, Index total, const Masks& masks) const
 {
     for (auto part = from; part <= to; ++part) {
         if (layer.has(part))
-            m_work[part].forward(layer[part], x, rows, first,
-                                 kept.out[part] + first * layer[part].out, false, kept.low[part],
-                                 total, masks);
+            m_work[part].forward(layer[part], x, first, kept.out[part] + first * layer[part].out,
+                                 false, kept.low[part], total, masks);
     }
 }
 
 /// y = residual + what the site O or Down gives for rows of x, normed and scaled. y may be the residual.
 void Stack::join(const Request& request, std::size_t number, std::size_t part, Place behind,
-                 const float* x, const float* residual, float* y, Kept& kept, Index first,
-                 Index rows) const
+                 const LeftSide& x, const float* residual, float* y, Kept& kept, Index first) const
 {
     const auto& layer = request.layers[number];
+    const auto rows = x.rows();
     const auto hidden = request.shape.hidden;
     const auto masks = request.masksBehind(number);
     if (residual != y)
         std::copy_n(residual, rows * hidden, y);
     if (request.addsPlainly(layer, behind)) {
-        m_work[part].forward(layer[part], x, rows, first, y, true, kept.low[part], kept.rows,
-                             masks);
+        m_work[part].forward(layer[part], x, first, y, true, kept.low[part], kept.rows, masks);
         return;
     }
-    apply(layer, part, part, x, kept, first, rows, kept.rows, masks);
+    apply(layer, part, part, x, kept, first, kept.rows, masks);
     Scratch scratch;
     float* normed = scratch.take(rows * hidden);
     applyNorm(layer.norm[behind], kept.out[part] + first * hidden, normed, rows);
@@ -126,7 +124,8 @@ void Stack::intoAttention(const Request& request, std::size_t number, Kept& kept
     Scratch scratch;
     float* normed = scratch.take(rows * shape.hidden);
     applyNorm(layer.norm[BeforeAttention], kept.x + first * shape.hidden, normed, rows);
-    apply(layer, Q, V, normed, kept, first, rows, request.tokens(), request.masks);
+    apply(layer, Q, V, LeftSide(normed, rows, shape.hidden), kept, first, request.tokens(),
+          request.masks);
     const auto heads = headsFrom(shape, kept.heads, first);
     if (layer.norm[OnQueries].exists()) {
         applyNorm(layer.norm[OnQueries], kept.out[Q] + first * shape.queries(), heads.q, rows);
@@ -215,11 +214,13 @@ void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kep
     float *normed = scratch.take(rows * hidden), *product = scratch.take(rows * wide);
     if (shape.parallel)
         applyNorm(layer.norm[BeforeMlp], residual, normed, rows);
-    join(request, number, O, AfterAttention, kept.attended + first * shape.queries(), residual,
-         middle, kept, first, rows);
+    join(request, number, O, AfterAttention,
+         LeftSide(kept.attended + first * shape.queries(), rows, shape.queries()), residual, middle,
+         kept, first);
     if (!shape.parallel)
         applyNorm(layer.norm[BeforeMlp], middle, normed, rows);
-    apply(layer, Gate, Up, normed, kept, first, rows, kept.rows, request.masksBehind(number));
+    apply(layer, Gate, Up, LeftSide(normed, rows, hidden), kept, first, kept.rows,
+          request.masksBehind(number));
     const bool thinOnly = again && request.addsPlainly(layer, AfterMlp);
     if (thinOnly && layer[Down].rank == 0)
         return;
@@ -229,11 +230,12 @@ void Stack::outOfAttention(const Request& request, std::size_t number, Kept& kep
         cpuKernels().activate(shape.activation, gate + at, factor ? factor + at : nullptr,
                               product + r * wide, wide);
     }
+    const LeftSide read(product, rows, wide);
     if (thinOnly)
-        m_work[Down].keepThin(layer[Down], product, rows, first, kept.low[Down], kept.rows,
+        m_work[Down].keepThin(layer[Down], read, first, kept.low[Down], kept.rows,
                               request.masksBehind(number));
     else
-        join(request, number, Down, AfterMlp, product, middle, y, kept, first, rows);
+        join(request, number, Down, AfterMlp, read, middle, y, kept, first);
 }
 
 /// Fills the buffers of a layer that kept nothing but its input.

@@ -64,28 +64,7 @@ void addThinGradient(const Linear& l, const float* dy, const float* low, Index r
     }
 }
 
-struct ThreadScratch
-{
-    std::vector<std::unique_ptr<AlignedBuffer>> buffers; ///< each taken by one call, in order
-    Index used = 0;
-};
-thread_local ThreadScratch threadScratch;
-
 } // namespace
-
-Scratch::Scratch()
-    : m_before(threadScratch.used)
-{
-}
-Scratch::~Scratch() { threadScratch.used = m_before; }
-
-float* Scratch::take(Index count)
-{
-    auto& all = threadScratch;
-    if (all.used == static_cast<Index>(all.buffers.size()))
-        all.buffers.push_back(std::make_unique<AlignedBuffer>());
-    return all.buffers[static_cast<std::size_t>(all.used++)]->reserve(count);
-}
 
 void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows, float* mask)
 {
@@ -126,11 +105,12 @@ void LinearWork::packBackward(const Linear& l, TaskList& tasks)
     packThinRows(l.a, l.in, 1, l, l.in, m_backFromLow, tasks);
 }
 
-void LinearWork::forward(const Linear& l, const float* x, Index rows, Index first, float* y,
-                         bool add, float* low, Index lowRows, const Masks& masks) const
+void LinearWork::forward(const Linear& l, const LeftSide& x, Index first, float* y, bool add,
+                         float* low, Index lowRows, const Masks& masks) const
 {
+    const auto rows = x.rows();
     ProductSum sum;
-    sum.add(x, l.in, 1, m_forward);
+    sum.add(x, m_forward);
     if (l.bias && !add) {
         for (Index r = 0; r < rows; ++r)
             std::copy_n(l.bias, l.out, y + r * l.out);
@@ -140,30 +120,33 @@ void LinearWork::forward(const Linear& l, const float* x, Index rows, Index firs
                 y[r * l.out + o] += l.bias[o];
         }
     }
-    keepThin(l, x, rows, first, low, lowRows, masks);
+    keepThin(l, x, first, low, lowRows, masks);
     for (Index p = 0; p < l.rankPanels(); ++p)
         sum.add(low + (p * lowRows + first) * kPanel, kPanel, 1,
                 m_fromLow[static_cast<std::size_t>(p)]);
     sum.into(y, rows, l.out, l.out, add || l.bias);
 }
 
-void LinearWork::keepThin(const Linear& l, const float* x, Index rows, Index first, float* low,
+void LinearWork::keepThin(const Linear& l, const LeftSide& x, Index first, float* low,
                           Index lowRows, const Masks& masks) const
 {
+    if (l.rank == 0)
+        return;
+    const auto keep = [&](const LeftSide& seen) {
+        for (Index p = 0; p < l.rankPanels(); ++p) {
+            ProductSum down;
+            down.add(seen, m_toLow, p * kPanel);
+            down.into(low + (p * lowRows + first) * kPanel, x.rows(), kPanel, kPanel, false);
+        }
+    };
+    if (l.dropout == 0 || !masks.rng)
+        return keep(x);
     Scratch scratch;
-    const float* seen = x;
-    if (l.rank > 0 && l.dropout > 0 && masks.rng) {
-        float* dropped = scratch.take(rows * l.in);
-        drawMask(l, masks, first, rows, dropped);
-        for (Index i = 0; i < rows * l.in; ++i)
-            dropped[i] *= x[i];
-        seen = dropped;
-    }
-    for (Index p = 0; p < l.rankPanels(); ++p) {
-        ProductSum down;
-        down.add(seen, l.in, 1, m_toLow, p * kPanel);
-        down.into(low + (p * lowRows + first) * kPanel, rows, kPanel, kPanel, false);
-    }
+    float* dropped = scratch.take(x.rows() * l.in);
+    drawMask(l, masks, first, x.rows(), dropped);
+    for (Index i = 0; i < x.rows() * l.in; ++i)
+        dropped[i] *= x.values()[i];
+    keep(LeftSide(dropped, x.rows(), l.in));
 }
 
 void LinearWork::reserveRows(const Linear& l, Index rows)
@@ -177,10 +160,11 @@ void LinearWork::backward(const Linear& l, const float* dy, Index rows, Index fi
 {
     ProductSum sum, thinSum;
     const bool masked = l.rank > 0 && l.dropout > 0 && masks.rng;
-    sum.add(dy, l.out, 1, m_backward);
+    const LeftSide left(dy, rows, l.out);
+    sum.add(left, m_backward);
     for (Index p = 0; p < l.rankPanels(); ++p) {
         ProductSum down;
-        down.add(dy, l.out, 1, m_backToLow, p * kPanel);
+        down.add(left, m_backToLow, p * kPanel);
         float* thin = m_low.data() + (p * m_rows + first) * kPanel;
         down.into(thin, rows, kPanel, kPanel, false);
         (masked ? thinSum : sum).add(thin, kPanel, 1, m_backFromLow[static_cast<std::size_t>(p)]);

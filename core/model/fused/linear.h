@@ -1,7 +1,8 @@
 #pragma once
 
 #include "base/rng.h"
-#include "tensor/right_side.h"
+#include "tensor/product.h"
+#include "tensor/scratch.h"
 
 #include <array>
 #include <functional>
@@ -10,9 +11,11 @@
 namespace fettle::model::fused {
 
 using tensor::AlignedBuffer;
+using tensor::LeftSide;
 using tensor::ProductSum;
 using tensor::RightSide;
 using tensor::runTasks;
+using tensor::Scratch;
 using tensor::TaskList;
 using Index = std::int64_t;
 
@@ -63,11 +66,11 @@ public:
 
     /// Rows x [rows, in] -> y [rows, out], added to y when `add`. `low` [rankPanels][lowRows][16]
     /// keeps scale * dropped(x) A^T of rows from `first` on. After packForward.
-    void forward(const Linear& linear, const float* x, Index rows, Index first, float* y, bool add,
+    void forward(const Linear& linear, const LeftSide& x, Index first, float* y, bool add,
                  float* low, Index lowRows, const Masks& masks) const;
     /// The same, but keeps `low` alone; after packThin().
-    void keepThin(const Linear& linear, const float* x, Index rows, Index first, float* low,
-                  Index lowRows, const Masks& masks) const;
+    void keepThin(const Linear& linear, const LeftSide& x, Index first, float* low, Index lowRows,
+                  const Masks& masks) const;
     /// dy [rows, out] -> dx [rows, in], added to when `add`; nothing is written to a null dx. Keeps
     /// scale * dy B for the gradients. After packBackward.
     void backward(const Linear& linear, const float* dy, Index rows, Index first, float* dx,
@@ -89,19 +92,5 @@ private:
 
 /// The mask of rows from `first` on, [rows, dim], for a layer's input.
 void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows, float* mask);
-
-/// Scratch floats of the running thread; each call gives further ones until the owner goes away.
-class Scratch
-{
-public:
-    Scratch();
-    ~Scratch();
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    float* take(Index count);
-
-private:
-    Index m_before;
-};
 
 } // namespace fettle::model::fused

@@ -44,11 +44,10 @@ public:
 private:
     void packForward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks);
     void packBackward(const Layer& layer, std::size_t from, std::size_t to, TaskList& tasks);
-    void apply(const Layer& layer, std::size_t from, std::size_t to, const float* x, Kept& kept,
-               Index first, Index rows, Index total, const Masks& masks) const;
+    void apply(const Layer& layer, std::size_t from, std::size_t to, const LeftSide& x, Kept& kept,
+               Index first, Index total, const Masks& masks) const;
     void join(const Request& request, std::size_t number, std::size_t part, Place behind,
-              const float* x, const float* residual, float* y, Kept& kept, Index first,
-              Index rows) const;
+              const LeftSide& x, const float* residual, float* y, Kept& kept, Index first) const;
     void packEarlier(const Request& request, std::size_t layer, TaskList& tasks);
     tensor::EarlierKeys earlierKeys(const Request& request, std::size_t layer, Index head) const;
     void attentionTasks(const Request& request, std::size_t layer, Kept& kept,

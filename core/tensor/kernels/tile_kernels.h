@@ -26,6 +26,7 @@ struct TilePart
 {
     const float* a;
     std::int64_t rowStride, colStride;
+    const Bfloat16* packed; ///< all rows of a as TileKernels::packLeft gives them, or null
     const Bfloat16* b;
     std::int64_t panelStride, pieces; ///< of b
     std::int64_t k;
@@ -43,12 +44,15 @@ constexpr std::int64_t panelValues(std::int64_t k, std::int64_t pieces)
 /// below float32's own rounding. Sums are made in float32. Source of the idea: Henry, Tang and Heinecke 2019,
 /// "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", section III.
 ///
-/// A packed right side: panels of 16 lines, [k / 32][piece][16 pairs along k][16 lines][2] in each; zeros fill it up.
+/// A packed left side: [m / 16][k / 32][piece][16 lines][32]. A right side: panels of 16 lines, [k / 32][piece][16 pairs along k][16 lines][2] in each; zeros fill
+/// them up.
 struct TileKernels
 {
-    /// Float32 values in kFloatPieces pieces; panels lie panelStride apart.
+    /// A left side of float32 values in kFloatPieces pieces.
+    void (*packLeft)(const TileSource<float>& from, Bfloat16* out);
+    /// A right side of the same; panels lie panelStride apart.
     void (*packFloats)(const TileSource<float>& from, Bfloat16* out, std::int64_t panelStride);
-    /// Bfloat16 values in one piece; `scale` is not used.
+    /// A right side of bfloat16 values in one piece; `scale` is not used.
     void (*packBfloats)(const TileSource<Bfloat16>& from, Bfloat16* out, std::int64_t panelStride);
     /// c [m, n] = sum of the products of the parts, added to c when `add`; rows of c lie cStride apart.
     void (*gemm)(const TilePart* parts, std::int64_t count, std::int64_t m, std::int64_t n, float* c,

@@ -1,5 +1,5 @@
-#include "tensor/aligned_buffer.h"
 #include "tensor/kernels/tile_kernels.h"
+#include "tensor/scratch.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,8 @@ using I = std::int64_t;
 constexpr I kTile = kTileLines * kTileDepth; ///< values of a tile of operands
 constexpr I kMostDepth = 768; ///< of k at once: what a block of rows takes stays in the second-level cache
 constexpr I kLeftRows = 160;  ///< of a left side at once
-constexpr I kThin = 64;       ///< a part of less k is added to its neighbour's sums
+constexpr I kThin = 32;       ///< a part of no more k is added to its neighbour's sums,
+constexpr I kMostThin = 256;  ///< up to so much k
 
 /// 16 lines of 16 words of 32 bits, turned.
 void transpose(Bfloat16* tile)
@@ -144,6 +145,10 @@ template <class T> void pack(const TileSource<T>& from, Side side, Bfloat16* out
     }
 }
 
+void packLeft(const TileSource<float>& from, Bfloat16* out)
+{
+    pack(from, Side::Left, out, panelValues(from.k, kFloatPieces));
+}
 void packFloats(const TileSource<float>& from, Bfloat16* out, I panelStride)
 {
     pack(from, Side::Right, out, panelStride);
@@ -157,7 +162,7 @@ void packBfloats(const TileSource<Bfloat16>& from, Bfloat16* out, I panelStride)
 struct Run
 {
     const Bfloat16 *left, *right; ///< of the first row tile and panel
-    I rightStride;                ///< values from one panel to the next
+    I leftStride, rightStride;    ///< values from one row tile, and one panel, to the next
     I pieces, blocks;             ///< of the right side; tiles along k
 };
 
@@ -199,8 +204,7 @@ void multiply(const std::vector<Run>& runs, I rowTile, I panel, Fetch& fetch, fl
     _tile_zero(2);
     _tile_zero(3);
     for (const Run& run : runs) {
-        const I leftStride = run.blocks * kFloatPieces * kTile;
-        const Bfloat16 *left = run.left + rowTile * leftStride, *right = run.right + panel * run.rightStride;
+        const Bfloat16 *left = run.left + rowTile * run.leftStride, *right = run.right + panel * run.rightStride;
         for (I block = 0; block < run.blocks; ++block, left += kFloatPieces * kTile) {
             fetch.some();
             for (I piece = 0; piece < run.pieces; ++piece, right += kTile) {
@@ -208,7 +212,7 @@ void multiply(const std::vector<Run>& runs, I rowTile, I panel, Fetch& fetch, fl
                 if constexpr (Panels == 2)
                     _tile_loadd(7, right + run.rightStride, 64);
                 for (I own = 0; own < kFloatPieces - piece; ++own)
-                    multiplyPiece<Rows, Panels>(left + own * kTile, leftStride);
+                    multiplyPiece<Rows, Panels>(left + own * kTile, run.leftStride);
             }
         }
     }
@@ -280,45 +284,59 @@ struct Stretch
 std::vector<std::vector<Stretch>> groupsOf(const TilePart* parts, I count)
 {
     std::vector<std::vector<Stretch>> groups;
+    I thin = 0; // in the last group
     for (const TilePart* part = parts; part < parts + count; ++part) {
         const I blocks = (part->k + kTileDepth - 1) / kTileDepth;
         const I stretches = (blocks * kTileDepth + kMostDepth - 1) / kMostDepth;
         for (I number = 0; number < stretches; ++number) {
             const I from = blocks * number / stretches * kTileDepth;
             const I end = std::min(part->k, blocks * (number + 1) / stretches * kTileDepth);
-            if (number > 0 || groups.empty() || part->k > kThin)
+            const bool joins = part->k <= kThin && !groups.empty() && thin < kMostThin;
+            if (!joins)
                 groups.emplace_back();
+            thin = joins ? thin + kTileDepth : 0;
             groups.back().push_back({part, from, end - from});
         }
     }
     return groups;
 }
 
+/// A stretch of rows [top, top + rows) of a left side; packs it at `room`, and moves this on, unless it is packed.
+Run runOf(const Stretch& stretch, I top, I rows, Bfloat16*& room)
+{
+    const auto& [part, from, k] = stretch;
+    Run run{nullptr, part->b + from * kTileLines * part->pieces, 0, part->panelStride, part->pieces,
+            (k + kTileDepth - 1) / kTileDepth};
+    if (part->packed) {
+        run.leftStride = panelValues(part->k, kFloatPieces);
+        run.left = part->packed + top / kTileLines * run.leftStride + from * kTileLines * kFloatPieces;
+        return run;
+    }
+    run.leftStride = panelValues(k, kFloatPieces);
+    run.left = room;
+    pack(TileSource<float>{part->a + top * part->rowStride + from * part->colStride, part->rowStride, part->colStride,
+                           rows, k},
+         Side::Left, room, run.leftStride);
+    room += (rows + kTileLines - 1) / kTileLines * run.leftStride;
+    return run;
+}
+
 void gemm(const TilePart* parts, I count, I m, I n, float* c, I cStride, bool add)
 {
-    thread_local AlignedBuffer packedLeft;
     static const TileShapes shapes;
     const auto groups = groupsOf(parts, count);
+    Scratch scratch;
+    auto* room = reinterpret_cast<Bfloat16*>(scratch.take(kLeftRows * (kMostDepth + kMostThin) * kFloatPieces / 2));
     _tile_loadconfig(&shapes);
     std::vector<Run> runs;
     for (I top = 0; top < m; top += kLeftRows) {
         const I rows = std::min(kLeftRows, m - top);
-        const I tiles = (rows + kTileLines - 1) / kTileLines;
         bool more = add;
         for (const auto& group : groups) {
-            I values = 0;
-            for (const auto& s : group)
-                values += tiles * panelValues(s.k, kFloatPieces);
-            auto* left = reinterpret_cast<Bfloat16*>(packedLeft.reserve(values / 2));
+            auto* free = room;
             runs.clear();
-            for (const auto& [part, from, k] : group) {
-                pack(TileSource<float>{part->a + top * part->rowStride + from * part->colStride, part->rowStride,
-                                       part->colStride, rows, k},
-                     Side::Left, left, panelValues(k, kFloatPieces));
-                runs.push_back({left, part->b + from * kTileLines * part->pieces, part->panelStride, part->pieces,
-                                (k + kTileDepth - 1) / kTileDepth});
-                left += tiles * panelValues(k, kFloatPieces);
-            }
+            for (const auto& stretch : group)
+                runs.push_back(runOf(stretch, top, rows, free));
             asm volatile("" ::: "memory"); // the tile loads do not say what they read
             multiplyGroup(runs, rows, n, c + top * cStride, cStride, more);
             more = true;
@@ -330,6 +348,6 @@ void gemm(const TilePart* parts, I count, I m, I n, float* c, I cStride, bool ad
 } // namespace
 
 extern const TileKernels table;
-const TileKernels table = {packFloats, packBfloats, gemm};
+const TileKernels table = {packLeft, packFloats, packBfloats, gemm};
 
 } // namespace fettle::tensor::kernels_amx

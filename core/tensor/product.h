@@ -3,6 +3,7 @@
 #include "tensor/aligned_buffer.h"
 #include "tensor/parallel.h"
 #include "tensor/quantised_matrix.h"
+#include "tensor/scratch.h"
 
 namespace fettle::tensor {
 
@@ -43,11 +44,31 @@ private:
     std::int64_t m_pieces = 0; ///< bfloat16 pieces of a value; 0: it is one of float32
 };
 
-/// A sum of products a b.
+/// The left side [m, k] of several products, packed once for all of them.
+class LeftSide
+{
+public:
+    /// values [m, k], row-major; they have to stay.
+    LeftSide(const float* values, std::int64_t m, std::int64_t k);
+
+    const float* values() const { return m_values; }
+    std::int64_t rows() const { return m_m; }
+
+private:
+    friend class ProductSum;
+    Scratch m_scratch;
+    const float* m_values;
+    const Bfloat16* m_packed = nullptr; ///< null: there are no tiles
+    std::int64_t m_m, m_k;
+};
+
+/// A sum of products a b; what is added has to stay until into().
 class ProductSum
 {
 public:
-    /// a [m, k] with any strides, k the rows of b from `firstColumn` on. Both have to stay until into().
+    /// The columns of b from `firstColumn` on.
+    void add(const LeftSide& a, const RightSide& b, std::int64_t firstColumn = 0);
+    /// The same for a [m, k] with any strides, used once.
     void add(const float* a, std::int64_t rowStride, std::int64_t colStride, const RightSide& b,
              std::int64_t firstColumn = 0);
     /// c [m, n] = the sum, added to c when `add`; rows of c lie cStride apart. Serial.
@@ -57,6 +78,7 @@ private:
     struct Part
     {
         const float* a;
+        const Bfloat16* packed;
         std::int64_t rowStride, colStride;
         const RightSide* b;
         std::int64_t firstColumn;

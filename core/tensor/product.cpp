@@ -1,4 +1,4 @@
-#include "tensor/right_side.h"
+#include "tensor/product.h"
 
 #include "tensor/kernels/cpu_kernels.h"
 #include "tensor/kernels/tile_kernels.h"
@@ -115,9 +115,27 @@ void RightSide::packTurned(const QuantisedMatrix& matrix, Index first, Index cou
     }
 }
 
+LeftSide::LeftSide(const float* values, Index m, Index k)
+    : m_values(values)
+    , m_m(m)
+    , m_k(k)
+{
+    if (const auto* tiles = cpuKernels().tiles) {
+        const auto lines = (m + kTileLines - 1) / kTileLines;
+        auto* packed = reinterpret_cast<Bfloat16*>(m_scratch.take(lines * panelValues(k, kFloatPieces) / 2));
+        tiles->packLeft({values, k, 1, m, k}, packed);
+        m_packed = packed;
+    }
+}
+
+void ProductSum::add(const LeftSide& a, const RightSide& b, Index firstColumn)
+{
+    m_parts.push_back({a.m_values, a.m_packed, a.m_k, 1, &b, firstColumn});
+}
+
 void ProductSum::add(const float* a, Index rowStride, Index colStride, const RightSide& b, Index firstColumn)
 {
-    m_parts.push_back({a, rowStride, colStride, &b, firstColumn});
+    m_parts.push_back({a, nullptr, rowStride, colStride, &b, firstColumn});
 }
 
 void ProductSum::into(float* c, Index m, Index n, Index cStride, bool add) const
@@ -125,14 +143,14 @@ void ProductSum::into(float* c, Index m, Index n, Index cStride, bool add) const
     const auto count = static_cast<Index>(m_parts.size());
     if (const auto* tiles = cpuKernels().tiles) {
         std::vector<TilePart> parts;
-        for (const auto& [a, rowStride, colStride, b, column] : m_parts)
-            parts.push_back({a, rowStride, colStride, reinterpret_cast<const Bfloat16*>(b->at(0, column)),
+        for (const auto& [a, packed, rowStride, colStride, b, column] : m_parts)
+            parts.push_back({a, rowStride, colStride, packed, reinterpret_cast<const Bfloat16*>(b->at(0, column)),
                              b->panelFloats() * 2, b->m_pieces, b->m_k});
         tiles->gemm(parts.data(), count, m, n, c, cStride, add);
         return;
     }
     std::vector<GemmPart> parts;
-    for (const auto& [a, rowStride, colStride, b, column] : m_parts)
+    for (const auto& [a, packed, rowStride, colStride, b, column] : m_parts)
         parts.push_back({a, rowStride, colStride, b->at(0, column), b->panelFloats(), b->m_k});
     cpuKernels().gemm(parts.data(), count, m, n, c, cStride, add);
 }
