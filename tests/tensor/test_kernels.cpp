@@ -1,7 +1,10 @@
 #include "random_floats.h"
+#include "tensor/aligned_buffer.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/kernels/tile_kernels.h"
 
 #include <QTest>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <numbers>
@@ -187,7 +190,86 @@ private Q_SLOTS:
         }
     }
 
+    void tilesMultiply_data()
+    {
+        QTest::addColumn<bool>("acrossLeft");
+        QTest::addColumn<bool>("acrossRight");
+        for (const bool left : {false, true}) {
+            for (const bool right : {false, true})
+                QTest::addRow("left %s, right %s", left ? "across" : "along", right ? "across" : "along") << left << right;
+        }
+    }
+    /// As exact as float32 is: bfloat16 values alone would be wrong by thousandths, two of three pieces
+    /// by millionths of each product.
+    void tilesMultiply()
+    {
+        const auto* kernels = cpuKernelsNamed("AMX");
+        if (!kernels)
+            QSKIP("this processor has no tiles");
+        QFETCH(bool, acrossLeft);
+        QFETCH(bool, acrossRight);
+        for (const std::int64_t m : {1, 16, 33, 170}) {
+            for (const std::int64_t n : {1, 16, 47}) {
+                for (const std::int64_t k : {1, 32, 45, 900})
+                    tilesMultiplyAs(*kernels->tiles, {m, n, k}, acrossLeft, acrossRight);
+            }
+        }
+    }
+
 private:
+    struct Product
+    {
+        std::int64_t m, n, k;
+    };
+    /// Two products added to what is there: one with a left side that is packed on the way, and one,
+    /// if it lies along k, that is packed before. The right side holds bfloat16 values.
+    static void tilesMultiplyAs(const TileKernels& tiles, const Product& p, bool acrossLeft, bool acrossRight)
+    {
+        const auto& [m, n, k] = p;
+        const auto count = [](std::int64_t values) { return static_cast<std::size_t>(values); };
+        const auto a = randoms(count(m * k), 11);
+        auto b = randoms(count(n * k), 12);
+        std::vector<Bfloat16> halves;
+        for (auto& value : b) {
+            const auto bits = std::bit_cast<std::uint32_t>(value) & 0xffff0000U;
+            halves.push_back({static_cast<std::uint16_t>(bits >> 16)});
+            value = std::bit_cast<float>(bits);
+        }
+        const auto whole = randoms(count(n * k), 13);
+        const auto lineStride = acrossRight ? std::int64_t{1} : k, depthStride = acrossRight ? n : std::int64_t{1};
+        const auto rowStride = acrossLeft ? std::int64_t{1} : k, colStride = acrossLeft ? m : std::int64_t{1};
+        const auto panels = (n + 15) / 16, one = panelValues(k, 1), three = panelValues(k, kFloatPieces);
+        AlignedBuffer stored(panels * one), same(panels * three), floats(panels * three),
+            left((m + 15) / 16 * three);
+        const auto in = [](const AlignedBuffer& buffer) { return reinterpret_cast<Bfloat16*>(buffer.data()); };
+        tiles.packBfloats({halves.data(), lineStride, depthStride, n, k}, in(stored), one);
+        tiles.packFloats({b.data(), lineStride, depthStride, n, k}, in(same), three);
+        tiles.packFloats({whole.data(), lineStride, depthStride, n, k, 2}, in(floats), three);
+        tiles.packLeft({a.data(), rowStride, colStride, m, k}, in(left));
+
+        const auto start = randoms(count(m * (n + 3)), 14);
+        auto c = start, again = start;
+        const TilePart parts[] = {{a.data(), rowStride, colStride, nullptr, in(stored), one, 1, k},
+                                  {nullptr, 0, 0, in(left), in(floats), three, kFloatPieces, k}};
+        const TilePart asFloats[] = {{nullptr, 0, 0, in(left), in(same), three, kFloatPieces, k}, parts[1]};
+        tiles.gemm(parts, 2, m, n, c.data(), n + 3, true);
+        tiles.gemm(asFloats, 2, m, n, again.data(), n + 3, true);
+        for (std::int64_t i = 0; i < m; ++i) {
+            for (std::int64_t j = 0; j < n + 3; ++j) {
+                const auto at = count(i * (n + 3) + j);
+                double sum = start[at], size = std::abs(sum);
+                for (std::int64_t q = 0; j < n && q < k; ++q) {
+                    const double x = a[count(i * rowStride + q * colStride)];
+                    const auto from = count(j * lineStride + q * depthStride);
+                    for (const double y : {static_cast<double>(b[from]), 2.0 * static_cast<double>(whole[from])})
+                        sum += x * y, size += std::abs(x * y);
+                }
+                QVERIFY2(std::abs(c[at] - sum) <= size * 8 / (1 << 24),
+                         qPrintable(QString("%1 x %2 x %3: %4, not %5").arg(m).arg(n).arg(k).arg(c[at]).arg(sum)));
+                QCOMPARE(again[at], c[at]);
+            }
+        }
+    }
     static void variants()
     {
         QTest::addColumn<QString>("variant");
