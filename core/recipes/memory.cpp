@@ -3,6 +3,7 @@
 #include "model/fused/known.h"
 #include "model/import/weight_bytes.h"
 #include "recipes/settings.h"
+#include "tensor/product.h"
 
 #include <algorithm>
 
@@ -36,22 +37,27 @@ std::int64_t keptFloats(const model::ModelConfig& c)
 /// What the fused pass (model/fused/stack.h) holds for `tokens` tokens: activations of all layers,
 /// work of one, operands of one packed in both directions. `recomputed` layers keep their input
 /// alone and share two sets of activations. `most`: tokens that a pass without a backward one reads.
-std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& settings,
+/// Weights in 16 bits are taken for bfloat16, the usual ones.
+std::int64_t fusedFloats(const model::ModelConfig& c, const ParamValues& settings, tensor::WeightKind held,
                          std::int64_t tokens, std::int64_t recomputed, std::int64_t most)
 {
+    const auto packed = [](std::int64_t values, bool bfloats) {
+        return values * tensor::RightSide::bytesPerValue(bfloats) / 4;
+    };
     const auto queries = c.heads * c.headDim, keys = c.kvHeads * c.headDim;
     const auto low = lowRankFloats(settings);
     const auto kept = keptFloats(c) + low;
-    auto work = 4 * c.hidden + 4 * queries + 4 * keys + c.intermediate + low;
+    auto work = 2 * c.hidden + 3 * queries + 4 * keys + low + packed(2 * c.hidden + queries + c.intermediate, false);
     if (low > 0 && settings.real("lora.dropout") > 0)
-        work += 3 * c.hidden; // keys, values and factors read masks of their own
+        work += packed(3 * c.hidden, false); // keys, values and factors read masks of their own
     const auto matrices = c.gated() ? 3 : 2;
     const auto weights = c.hidden * (2 * queries + 2 * keys + matrices * c.intermediate);
     // Such a pass goes through the buffers of one layer.
     const auto further = std::max<std::int64_t>(0, most - tokens);
     // Measured with all but one made again, the peak lies up to two sets above these two.
     const auto whole = c.layers - recomputed + std::min<std::int64_t>(4, recomputed);
-    return tokens * (whole * kept + recomputed * c.hidden + work) + further * kept + 2 * weights;
+    return tokens * (whole * kept + recomputed * c.hidden + work) + further * kept +
+           packed(2 * weights, held == tensor::WeightKind::Stored16);
 }
 
 /// What autograd keeps of the readable operations: of layers made again their input, and one of them whole.
@@ -70,14 +76,14 @@ std::uint64_t bytesOfNumber(const ParamValues& settings, bool onCard)
 }
 
 /// Bytes of one micro-batch, and of what a check reads at once.
-std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings,
+std::uint64_t passBytes(const model::ModelConfig& c, const ParamValues& settings, tensor::WeightKind held,
                         const PieceSizes& sizes)
 {
     const auto allowed = settings.integer("training.microBatchTokens");
     const auto tokens = sizes.tokens > 0 ? sizes.tokens : allowed;
     const auto most = std::max(allowed, sizes.answered);
     const auto floats = model::fused::knows(c) && !sizes.onCard
-                            ? fusedFloats(c, settings, tokens, sizes.savings.recomputed, most)
+                            ? fusedFloats(c, settings, held, tokens, sizes.savings.recomputed, most)
                             : readableFloats(c, tokens, sizes.savings.recomputed);
     return static_cast<std::uint64_t>(floats) * bytesOfNumber(settings, sizes.onCard);
 }
@@ -87,7 +93,7 @@ std::uint64_t stepBytes(const model::ModelConfig& c, const ParamValues& settings
                         std::int64_t taught)
 {
     const bool whole = settings.text("method") == "full";
-    std::int64_t rows = whole ? 256 : 128; // of logits at once
+    std::int64_t rows = 256; // of logits at once
     if (taught > 0)
         rows = std::min(rows, taught);
     const auto head = c.vocab * (whole ? rows + c.hidden : rows);
@@ -200,7 +206,7 @@ std::uint64_t trainingBytes(const model::ModelConfig& config, tensor::WeightKind
     if (sizes.savings.hostTable)
         weights -= table * number;
     return weights + addOn +
-           momentBytesHeld(config, settings, sizes.savings.hostMoments) + passBytes(config, settings, sizes) +
+           momentBytesHeld(config, settings, sizes.savings.hostMoments) + passBytes(config, settings, held, sizes) +
            std::max(stepBytes(config, settings, sizes.taught), cacheBytes(config, sizes.answered)) +
            kBeside;
 }

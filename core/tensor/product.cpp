@@ -19,6 +19,11 @@ Index panelsOf(Index n) { return (n + kPanel - 1) / kPanel; }
 
 } // namespace
 
+std::int64_t RightSide::bytesPerValue(bool bfloat)
+{
+    return !cpuKernels().tiles ? 4 : bfloat ? 2 : 2 * kFloatPieces;
+}
+
 void RightSide::reserve(Index k, Index n, Index pieces)
 {
     m_k = k, m_n = n, m_pieces = pieces;

@@ -28,6 +28,9 @@ public:
     std::int64_t rows() const { return m_k; }
     std::int64_t columns() const { return m_n; }
 
+    /// What a value takes on this machine, where it is one of float32, or stored as bfloat16.
+    static std::int64_t bytesPerValue(bool bfloat);
+
     /// Rows are filled in multiples of this.
     static constexpr std::int64_t kRowUnit = 32;
 
