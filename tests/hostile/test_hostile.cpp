@@ -3,6 +3,7 @@
 #include "hostile/planted.h"
 #include "model/import/import.h"
 #include "model/import_helpers.h"
+#include "sanitized.h"
 #include "text/regex.h"
 #include "text/tokenizer_json.h"
 
@@ -69,7 +70,7 @@ private Q_SLOTS:
         QElapsedTimer timer;
         timer.start();
         const auto error = planted.refusal(folder.path().toStdString());
-        QVERIFY2(timer.elapsed() < kRefusal, qPrintable(QString::number(timer.elapsed())));
+        QVERIFY2(timer.elapsed() < fettle::tests::patient(kRefusal), qPrintable(QString::number(timer.elapsed())));
         const std::string sentence = error.sentence();
         QVERIFY2(sentence.find(planted.words) != std::string::npos, sentence.c_str());
         QVERIFY2(error.code != ErrorCode::Internal, sentence.c_str());
@@ -154,7 +155,7 @@ private Q_SLOTS:
         QElapsedTimer timer;
         timer.start();
         const auto ids = tokenizer->encode(text);
-        QVERIFY2(timer.elapsed() < 5'000, qPrintable(QString::number(timer.elapsed())));
+        QVERIFY2(timer.elapsed() < fettle::tests::patient(5'000), qPrintable(QString::number(timer.elapsed())));
         QCOMPARE(tokenizer->decode(ids, false).size() > 0, true);
     }
 
@@ -191,7 +192,7 @@ private Q_SLOTS:
         timer.start();
         const auto ids = (*tokenizer)->encode(text);
         (*tokenizer)->decode(ids, false);
-        QVERIFY2(timer.elapsed() < 5'000, qPrintable(QString::number(timer.elapsed())));
+        QVERIFY2(timer.elapsed() < fettle::tests::patient(5'000), qPrintable(QString::number(timer.elapsed())));
         QVERIFY(!ids.empty());
     }
 
@@ -217,7 +218,7 @@ private Q_SLOTS:
         QElapsedTimer timer;
         timer.start();
         (*regex)->findAll(text, matches);
-        QVERIFY2(timer.elapsed() < 5'000, qPrintable(QString::number(timer.elapsed())));
+        QVERIFY2(timer.elapsed() < fettle::tests::patient(5'000), qPrintable(QString::number(timer.elapsed())));
     }
 };
 
