@@ -35,7 +35,7 @@ Tensor LinearSite::base(const Tensor& x) const
 {
     if (packed)
         return tensor::linear(x, packed, bias);
-    return bias.defined() ? at::linear(x, matrix(), bias) : at::linear(x, matrix());
+    return tensor::linear(x, matrix(), bias);
 }
 
 Tensor LinearSite::forward(const Tensor& x, const PassContext& pass) const

@@ -1,5 +1,6 @@
 #include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/matrix_products.h"
 #include "tensor/ops.h"
 #include "tensor/ops_detail.h"
 #include "tensor/quantised_ops.h"
@@ -137,6 +138,8 @@ struct HeadLossFunction : Function<HeadLossFunction>
             Tensor logits = room.narrow(0, 0, n);
             if (head.packed)
                 product(h, *head.packed, logits);
+            else if (byTiles(h))
+                tileProduct(h, weight, logits);
             else
                 at::mm_out(logits, h, weight.t());
             if (bias.numel() > 0)
@@ -154,6 +157,8 @@ struct HeadLossFunction : Function<HeadLossFunction>
                 Tensor dPart = dRows.narrow(0, from, n);
                 if (head.packed)
                     productBack(logits, *head.packed, dPart);
+                else if (byTiles(h))
+                    tileProductBack(logits, weight, dPart);
                 else
                     at::mm_out(dPart, logits, weight);
             }

@@ -3,6 +3,7 @@
 #include "tensor/attention_op.h"
 #include "tensor/cuda/cuda_ops.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/matrix_products.h"
 #include "tensor/ops_detail.h"
 #include "tensor/parallel.h"
 #include "tensor/torch_pch.h"
@@ -241,6 +242,11 @@ Tensor lookUp(const Tensor& table, const Tensor& ids, std::int64_t padding)
 Tensor product(const Tensor& rows, const Tensor& weight)
 {
     constexpr std::int64_t kOutputs = 192;
+    if (rows.size(0) > kFewRows && useKernels(weight) && byTiles(rows)) {
+        Tensor y = at::empty({rows.size(0), weight.size(0)}, rows.options().requires_grad(false));
+        tileProduct(rows, weight, y);
+        return y;
+    }
     if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFewRows ||
         !weight.is_contiguous())
         return at::mm(rows, weight.t());

@@ -2,9 +2,9 @@
 
 #include "tensor/device_matrix.h"
 #include "tensor/kernels/cpu_kernels.h"
+#include "tensor/matrix_products.h"
 #include "tensor/ops_detail.h"
 #include "tensor/parallel.h"
-#include "tensor/product.h"
 #include "tensor/torch_pch.h"
 
 namespace fettle::tensor {
@@ -72,18 +72,13 @@ struct LinearFunction : Function<LinearFunction>
     }
 };
 
-/// Rows of a part of the matrix that stays in the cache.
-std::int64_t partRows(const QuantisedMatrix& matrix)
-{
-    constexpr std::int64_t kPartValues = 1 << 20;
-    return std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
-}
-
 /// part(first, values [rows, columns]) for parts of the matrix that stay in the cache.
 void overParts(const QuantisedMatrix& matrix,
                const std::function<void(std::int64_t, const Tensor&)>& part)
 {
-    const auto some = partRows(matrix);
+    constexpr std::int64_t kPartValues = 1 << 20;
+    const auto some =
+        std::max<std::int64_t>(kTaskRows, kPartValues / matrix.columns() / kTaskRows * kTaskRows);
     // One piece of memory for all calls: freed and taken again beside larger ones it would leave holes.
     thread_local AlignedBuffer room;
     const Tensor values = at::from_blob(room.reserve(some * matrix.columns()), {some, matrix.columns()});
@@ -144,57 +139,10 @@ Tensor decodedRows(const QuantisedMatrix& matrix, const std::vector<std::int64_t
     return values;
 }
 
-namespace {
-
-/// part(first, right side) for parts of a matrix of bfloat16 values, [columns, some] if `turned`, else [some, columns].
-void overPacked(const QuantisedMatrix& matrix, bool turned,
-                const std::function<void(std::int64_t, const RightSide&)>& part)
-{
-    const auto some = partRows(matrix);
-    thread_local RightSide side;
-    TaskList tasks;
-    for (std::int64_t first = 0; first < matrix.rows(); first += some) {
-        const auto count = std::min(some, matrix.rows() - first);
-        tasks.clear();
-        if (turned)
-            side.packTurned(matrix, first, count, tasks);
-        else
-            side.packRows(matrix, first, count, tasks);
-        runTasks(tasks);
-        part(first, side);
-    }
-}
-
-/// y (+)= x times a right side, rows shared out to the threads.
-void multiply(const Tensor& x, const RightSide& side, float* y, std::int64_t columns, std::int64_t yStride, bool add)
-{
-    constexpr std::int64_t kMostRows = 160;
-    const auto rows = x.size(0), threads = computeThreads();
-    const auto blocks = (rows + threads * kMostRows - 1) / (threads * kMostRows) * threads;
-    const float* from = x.const_data_ptr<float>();
-    parallelTasks(blocks, [&](std::int64_t block) {
-        const auto first = rows * block / blocks, end = rows * (block + 1) / blocks;
-        ProductSum sum;
-        sum.add(from + first * x.stride(0), x.stride(0), x.stride(1), side);
-        sum.into(y + first * yStride, end - first, columns, yStride, add);
-    });
-}
-
-bool byTiles(const Tensor& x, const QuantisedMatrix& matrix)
-{
-    return cpuKernels().tiles && matrix.bfloats() && useKernels(x);
-}
-
-} // namespace
-
 void product(const Tensor& x, const QuantisedMatrix& matrix, Tensor& y)
 {
-    if (byTiles(x, matrix)) {
-        overPacked(matrix, true, [&](std::int64_t first, const RightSide& side) {
-            multiply(x, side, y.data_ptr<float>() + first, side.columns(), matrix.rows(), false);
-        });
-        return;
-    }
+    if (byTiles(x))
+        return tileProduct(x, matrix, y);
     overParts(matrix, [&](std::int64_t first, const Tensor& values) {
         auto to = y.narrow(1, first, values.size(0));
         at::mm_out(to, x, values.t());
@@ -203,13 +151,8 @@ void product(const Tensor& x, const QuantisedMatrix& matrix, Tensor& y)
 
 void productBack(const Tensor& dy, const QuantisedMatrix& matrix, Tensor& dx)
 {
-    if (byTiles(dy, matrix)) {
-        overPacked(matrix, false, [&](std::int64_t first, const RightSide& side) {
-            multiply(dy.narrow(1, first, side.rows()), side, dx.data_ptr<float>(), matrix.columns(), matrix.columns(),
-                     first > 0);
-        });
-        return;
-    }
+    if (byTiles(dy))
+        return tileProductBack(dy, matrix, dx);
     dx.zero_();
     overParts(matrix, [&](std::int64_t first, const Tensor& values) {
         dx.addmm_(dy.narrow(1, first, values.size(0)), values);
@@ -231,6 +174,16 @@ Tensor linear(const Tensor& x, const QuantisedPtr& matrix, const Tensor& bias)
     const auto none = at::empty({0}, x.options().requires_grad(false));
     return LinearFunction::apply(x, bias.defined() ? bias : none,
                                  c10::make_intrusive<Held>(matrix));
+}
+
+Tensor linear(const Tensor& x, const Tensor& matrix, const Tensor& bias)
+{
+    if (!at::GradMode::is_enabled() && x.dim() == 2 && x.size(0) > kFewRows && useKernels(matrix) && byTiles(x)) {
+        Tensor y = at::empty({x.size(0), matrix.size(0)}, x.options());
+        tileProduct(x, matrix, y);
+        return bias.defined() ? y.add_(bias) : y;
+    }
+    return bias.defined() ? at::linear(x, matrix, bias) : at::linear(x, matrix);
 }
 
 } // namespace fettle::tensor

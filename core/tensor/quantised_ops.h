@@ -24,5 +24,7 @@ void productBack(const at::Tensor& dy, const QuantisedMatrix& matrix, at::Tensor
 /// and decodes it again for the gradient of x, which is bit for bit that of the decoded matrix. An
 /// undefined bias means none. Few rows without a gradient read the codes directly.
 at::Tensor linear(const at::Tensor& x, const QuantisedPtr& matrix, const at::Tensor& bias);
+/// The same with a matrix of any float type, which may train.
+at::Tensor linear(const at::Tensor& x, const at::Tensor& matrix, const at::Tensor& bias);
 
 } // namespace fettle::tensor
