@@ -6,6 +6,7 @@
 #include "methods/method.h"
 #include "model/load.h"
 #include "recipes/settings.h"
+#include "sanitized.h"
 #include "tensor/device.h"
 #include "train/trainer.h"
 
@@ -156,7 +157,8 @@ private Q_SLOTS:
         QCOMPARE(peaks.size(), std::size_t{12});
         QCOMPARE(tokens.back(), 12 * each);
         // A step's kept activations are a third of all this; the allocator alone moves a few MiB.
-        QVERIFY2(peaks[11] <= peaks[3] + peaks[3] / 20,
+        // The sanitizer keeps what was freed for a while.
+        QVERIFY2(fettle::tests::kSanitized || peaks[11] <= peaks[3] + peaks[3] / 20,
                  qPrintable(QString("%1 MiB after the fourth step, %2 after the twelfth").arg(peaks[3] >> 20).arg(peaks[11] >> 20)));
         QCOMPARE(threads[11], threads[1]);
         // The team, the watchdog, autograd's own and the one that runs the tests.
