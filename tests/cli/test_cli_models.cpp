@@ -178,7 +178,7 @@ void TestCliModels::takesTheTokenOfTheKeychain()
     const auto authorization = [&](const QString& name) {
         hub.forgetRequests();
         m_cli.run({"model", "download", "somebody/tiny", "--as", name});
-        const auto& headers = hub.hub().requests().at(0).headers;
+        const auto headers = hub.hub().requests().at(0).headers;
         return headers.contains("authorization") ? headers.at("authorization") : std::string();
     };
     QCOMPARE(authorization("kept"), std::string("Bearer hf_kept"));
