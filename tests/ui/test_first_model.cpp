@@ -1,5 +1,6 @@
 // Flow F1: from a dropped file to trying the tuned model, in the real window on a tiny model:
 // four clicks and no character; the same by keys alone. Runs on the processor, offscreen.
+#include "sanitized.h"
 #include "ui/data/data_place.h"
 #include "ui/plots/plot_view.h"
 #include "ui/runs/run_details.h"
@@ -23,7 +24,7 @@ using namespace fettle::ui::test;
 
 namespace {
 
-constexpr int kLong = 60'000; // ms: a busy machine with two cores
+constexpr int kLong = fettle::tests::kSanitized ? 300'000 : 60'000; // ms: a busy machine with two cores
 
 QString stateOf(QWidget* window, const QString& place)
 {
