@@ -138,10 +138,8 @@ struct HeadLossFunction : Function<HeadLossFunction>
             Tensor logits = room.narrow(0, 0, n);
             if (head.packed)
                 product(h, *head.packed, logits);
-            else if (byTiles(h))
-                tileProduct(h, weight, logits);
             else
-                at::mm_out(logits, h, weight.t());
+                product(h, weight, logits);
             if (bias.numel() > 0)
                 logits.add_(bias);
             Tensor slope;                                              // d capped / d logits
@@ -157,10 +155,8 @@ struct HeadLossFunction : Function<HeadLossFunction>
                 Tensor dPart = dRows.narrow(0, from, n);
                 if (head.packed)
                     productBack(logits, *head.packed, dPart);
-                else if (byTiles(h))
-                    tileProductBack(logits, weight, dPart);
                 else
-                    at::mm_out(dPart, logits, weight);
+                    productBack(logits, weight, dPart);
             }
             if (wantWeight)
                 dWeight.addmm_(logits.t(), h);

@@ -22,10 +22,7 @@ struct Source
 Source sourceOf(const QuantisedMatrix& w)
 {
     return {w.rows(), w.columns(), [&w](RightSide& side, Index first, Index count, bool turned, TaskList& tasks) {
-                if (turned)
-                    side.packTurned(w, first, count, tasks);
-                else
-                    side.packRows(w, first, count, tasks);
+                side.pack(w, first, count, turned, tasks);
             }};
 }
 
@@ -90,8 +87,22 @@ void multiplyBack(const Tensor& dy, const Source& w, Tensor& dx)
 bool byTiles(const Tensor& x) { return cpuKernels().tiles && useKernels(x); }
 
 void tileProduct(const Tensor& x, const QuantisedMatrix& w, Tensor& y) { multiplyAll(x, sourceOf(w), y); }
-void tileProduct(const Tensor& x, const Tensor& w, Tensor& y) { multiplyAll(x, sourceOf(w), y); }
 void tileProductBack(const Tensor& dy, const QuantisedMatrix& w, Tensor& dx) { multiplyBack(dy, sourceOf(w), dx); }
-void tileProductBack(const Tensor& dy, const Tensor& w, Tensor& dx) { multiplyBack(dy, sourceOf(w), dx); }
+
+void product(const Tensor& x, const Tensor& w, Tensor& y)
+{
+    if (byTiles(x) && useKernels(w))
+        multiplyAll(x, sourceOf(w), y);
+    else
+        at::mm_out(y, x, w.t());
+}
+
+void productBack(const Tensor& dy, const Tensor& w, Tensor& dx)
+{
+    if (byTiles(dy) && useKernels(w))
+        multiplyBack(dy, sourceOf(w), dx);
+    else
+        at::mm_out(dx, dy, w);
+}
 
 } // namespace fettle::tensor

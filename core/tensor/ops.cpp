@@ -242,14 +242,12 @@ Tensor lookUp(const Tensor& table, const Tensor& ids, std::int64_t padding)
 Tensor product(const Tensor& rows, const Tensor& weight)
 {
     constexpr std::int64_t kOutputs = 192;
-    if (rows.size(0) > kFewRows && useKernels(weight) && byTiles(rows)) {
+    if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFewRows ||
+        !weight.is_contiguous()) {
         Tensor y = at::empty({rows.size(0), weight.size(0)}, rows.options().requires_grad(false));
-        tileProduct(rows, weight, y);
+        product(rows, weight, y);
         return y;
     }
-    if (!useKernels(rows) || !useKernels(weight) || rows.size(0) > kFewRows ||
-        !weight.is_contiguous())
-        return at::mm(rows, weight.t());
     const Tensor x = rows.contiguous();
     const auto count = x.size(0), in = x.size(1), out = weight.size(0);
     const Tensor y = at::empty({count, out}, x.options().requires_grad(false));

@@ -1,16 +1,16 @@
 #include "tensor/product.h"
 
 #include "tensor/kernels/cpu_kernels.h"
-#include "tensor/kernels/tile_kernels.h"
 
 #include <algorithm>
+#include <numeric>
+#include <type_traits>
 
 namespace fettle::tensor {
 
 namespace {
 
 using Index = std::int64_t;
-static_assert(RightSide::kRowUnit % kTileDepth == 0);
 
 /// Values that a task packs: about a quarter of a megabyte of floats.
 constexpr Index kTaskValues = 65536;
@@ -18,6 +18,8 @@ constexpr Index kTaskValues = 65536;
 Index panelsOf(Index n) { return (n + kPanel - 1) / kPanel; }
 
 } // namespace
+
+std::int64_t RightSide::rowUnit() { return cpuKernels().tiles ? kTileDepth : 36; }
 
 std::int64_t RightSide::bytesPerValue(bool bfloat)
 {
@@ -40,23 +42,25 @@ float* RightSide::at(Index row, Index column) const
     return m_values.data() + column / kPanel * panelFloats() + row * perRow;
 }
 
-void RightSide::fill(const float* x, Index rowStride, Index colStride, Index from, Index count, float scale)
+template <class T> void RightSide::fillPart(const TileSource<T>& source, Index row, Index column)
 {
-    if (m_pieces > 0)
-        cpuKernels().tiles->packFloats({x, colStride, rowStride, m_n, count, scale},
-                                       reinterpret_cast<Bfloat16*>(at(from, 0)), panelFloats() * 2);
+    auto* to = at(row, column);
+    if (m_pieces == 0) {
+        if constexpr (std::is_same_v<T, float>)
+            cpuKernels().packPanels(source.values, source.depthStride, source.lineStride, source.k, source.lines,
+                                    source.scale, to, panelFloats());
+        return;
+    }
+    auto* packed = reinterpret_cast<Bfloat16*>(to);
+    if constexpr (std::is_same_v<T, float>)
+        cpuKernels().tiles->packFloats(source, packed, panelFloats() * 2);
     else
-        cpuKernels().packPanels(x, rowStride, colStride, count, m_n, scale, at(from, 0), panelFloats());
+        cpuKernels().tiles->packBfloats(source, packed, panelFloats() * 2);
 }
 
-/// Columns [from, from + count) from a matrix of which x is the first one's beginning.
-void RightSide::fillColumns(const float* x, Index rowStride, Index colStride, Index from, Index count, float scale)
+void RightSide::fill(const float* x, Index rowStride, Index colStride, Index from, Index count)
 {
-    if (m_pieces > 0)
-        cpuKernels().tiles->packFloats({x, colStride, rowStride, count, m_k, scale},
-                                       reinterpret_cast<Bfloat16*>(at(0, from)), panelFloats() * 2);
-    else
-        cpuKernels().packPanels(x, rowStride, colStride, m_k, count, scale, at(0, from), panelFloats());
+    fillPart(TileSource<float>{x, colStride, rowStride, m_n, count}, from, 0);
 }
 
 void RightSide::pack(const float* x, Index rowStride, Index colStride, Index k, Index n, float scale, TaskList& tasks)
@@ -64,19 +68,13 @@ void RightSide::pack(const float* x, Index rowStride, Index colStride, Index k, 
     shape(k, n);
     const auto columns = std::max<Index>(1, kTaskValues / (k * kPanel)) * kPanel;
     for (Index from = 0; from < n; from += columns) {
-        tasks.push_back([=, this] {
-            fillColumns(x + from * colStride, rowStride, colStride, from, std::min(columns, n - from), scale);
+        tasks.push_back([=, this, some = std::min(columns, n - from)] {
+            fillPart(TileSource<float>{x + from * colStride, colStride, rowStride, some, k, scale}, 0, from);
         });
     }
 }
 
 namespace {
-
-/// Rows of a matrix that one task decodes into the cache.
-Index rowsAtOnce(const QuantisedMatrix& matrix)
-{
-    return std::max<Index>(1, kTaskValues / (matrix.columns() * RightSide::kRowUnit)) * RightSide::kRowUnit;
-}
 
 /// The decoded rows, good until the thread asks for others.
 const float* decodedRows(const QuantisedMatrix& matrix, Index first, Index count)
@@ -88,34 +86,24 @@ const float* decodedRows(const QuantisedMatrix& matrix, Index first, Index count
 
 } // namespace
 
-void RightSide::packRows(const QuantisedMatrix& matrix, Index first, Index count, TaskList& tasks)
+void RightSide::pack(const QuantisedMatrix& matrix, Index first, Index count, bool turned, TaskList& tasks)
 {
-    const auto n = matrix.columns(), rows = rowsAtOnce(matrix);
-    const bool asStored = cpuKernels().tiles && matrix.bfloats();
-    reserve(count, n, !cpuKernels().tiles ? 0 : asStored ? 1 : kFloatPieces);
+    const auto width = matrix.columns(), unit = std::lcm(rowUnit(), kPanel);
+    const auto rows = std::max<Index>(1, kTaskValues / (width * unit)) * unit;
+    const auto* stored = cpuKernels().tiles ? matrix.bfloats() : nullptr;
+    reserve(turned ? width : count, turned ? count : width, !cpuKernels().tiles ? 0 : stored ? 1 : kFloatPieces);
     for (Index from = 0; from < count; from += rows) {
         tasks.push_back([=, this, &matrix, some = std::min(rows, count - from)] {
-            if (asStored)
-                cpuKernels().tiles->packBfloats({matrix.bfloats() + (first + from) * n, 1, n, n, some},
-                                                reinterpret_cast<Bfloat16*>(at(from, 0)), panelFloats() * 2);
+            const auto fillFrom = [&]<class T>(const T* values) {
+                if (turned)
+                    fillPart(TileSource<T>{values, width, 1, some, width}, 0, from);
+                else
+                    fillPart(TileSource<T>{values, 1, width, width, some}, from, 0);
+            };
+            if (stored)
+                fillFrom(stored + (first + from) * width);
             else
-                fill(decodedRows(matrix, first + from, some), n, 1, from, some);
-        });
-    }
-}
-
-void RightSide::packTurned(const QuantisedMatrix& matrix, Index first, Index count, TaskList& tasks)
-{
-    const auto k = matrix.columns(), rows = rowsAtOnce(matrix);
-    const bool asStored = cpuKernels().tiles && matrix.bfloats();
-    reserve(k, count, !cpuKernels().tiles ? 0 : asStored ? 1 : kFloatPieces);
-    for (Index from = 0; from < count; from += rows) {
-        tasks.push_back([=, this, &matrix, some = std::min(rows, count - from)] {
-            if (asStored)
-                cpuKernels().tiles->packBfloats({matrix.bfloats() + (first + from) * k, k, 1, some, k},
-                                                reinterpret_cast<Bfloat16*>(at(0, from)), panelFloats() * 2);
-            else
-                fillColumns(decodedRows(matrix, first + from, some), 1, k, from, some, 1);
+                fillFrom(decodedRows(matrix, first + from, some));
         });
     }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tensor/aligned_buffer.h"
+#include "tensor/kernels/tile_kernels.h"
 #include "tensor/parallel.h"
 #include "tensor/quantised_matrix.h"
 #include "tensor/scratch.h"
@@ -14,16 +15,14 @@ class RightSide
 public:
     /// Room for k rows of n columns; it is filled afterwards.
     void shape(std::int64_t k, std::int64_t n);
-    /// Rows [from, from + count) are those of x, with any strides, times `scale`; `from` is a multiple of kRowUnit, and
-    /// `count` too unless it ends the rows.
-    void fill(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t from, std::int64_t count,
-              float scale = 1);
-    /// Shapes it and adds tasks that fill it with x [k, n].
+    /// Rows [from, from + count) are those of x, with any strides; `from` is a multiple of rowUnit(), and `count` too
+    /// unless it ends the rows.
+    void fill(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t from, std::int64_t count);
+    /// Shapes it and adds tasks that fill it with x [k, n] times `scale`.
     void pack(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t k, std::int64_t n,
               float scale, TaskList& tasks);
-    /// The same for rows [first, first + count) of a matrix, or for these turned to columns.
-    void packRows(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, TaskList& tasks);
-    void packTurned(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, TaskList& tasks);
+    /// The same for rows [first, first + count) of a matrix, or for these as columns when `turned`.
+    void pack(const QuantisedMatrix& matrix, std::int64_t first, std::int64_t count, bool turned, TaskList& tasks);
 
     std::int64_t rows() const { return m_k; }
     std::int64_t columns() const { return m_n; }
@@ -31,14 +30,14 @@ public:
     /// What a value takes on this machine, where it is one of float32, or stored as bfloat16.
     static std::int64_t bytesPerValue(bool bfloat);
 
-    /// Rows are filled in multiples of this.
-    static constexpr std::int64_t kRowUnit = 32;
+    /// Rows are filled in multiples of this, which suits left sides too.
+    static std::int64_t rowUnit();
 
 private:
     friend class ProductSum;
     void reserve(std::int64_t k, std::int64_t n, std::int64_t pieces);
-    void fillColumns(const float* x, std::int64_t rowStride, std::int64_t colStride, std::int64_t from,
-                     std::int64_t count, float scale);
+    /// Rows [row, row + source.k) of columns [column, column + source.lines).
+    template <class T> void fillPart(const TileSource<T>& source, std::int64_t row, std::int64_t column);
     float* at(std::int64_t row, std::int64_t column) const;
     std::int64_t panelFloats() const;
 

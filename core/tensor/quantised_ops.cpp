@@ -180,7 +180,7 @@ Tensor linear(const Tensor& x, const Tensor& matrix, const Tensor& bias)
 {
     if (!at::GradMode::is_enabled() && x.dim() == 2 && x.size(0) > kFewRows && useKernels(matrix) && byTiles(x)) {
         Tensor y = at::empty({x.size(0), matrix.size(0)}, x.options());
-        tileProduct(x, matrix, y);
+        product(x, matrix, y);
         return bias.defined() ? y.add_(bias) : y;
     }
     return bias.defined() ? at::linear(x, matrix, bias) : at::linear(x, matrix);

@@ -8,7 +8,7 @@ using tensor::cpuKernels;
 
 namespace {
 
-Index unitsOf(Index rows) { return (rows + kRowUnit - 1) / kRowUnit; }
+Index unitsOf(Index rows) { return (rows + rowUnit() - 1) / rowUnit(); }
 
 bool dropsApart(const Linear& linear, const Masks& masks)
 {
@@ -40,13 +40,13 @@ void Stack::normBackward(const Layer& layer, Place place, const float* dy, const
         std::copy_n(dy, rows * row, dx);
         return;
     }
-    for (Index unit = 0; unit < rows; unit += kRowUnit) {
+    for (Index unit = 0; unit < rows; unit += rowUnit()) {
         float* sums = nullptr;
         if (norm.trains()) {
-            sums = m_normParts[place].data() + (first + unit) / kRowUnit * 2 * dim;
+            sums = m_normParts[place].data() + (first + unit) / rowUnit() * 2 * dim;
             std::fill_n(sums, 2 * dim, 0.0f);
         }
-        const auto some = std::min(kRowUnit, rows - unit);
+        const auto some = std::min(rowUnit(), rows - unit);
         cpuKernels().normBackward(norm.weights, dy + unit * row, x + unit * row, dx + unit * row,
                                   norm.grad ? sums : nullptr, norm.biasGrad ? sums + dim : nullptr,
                                   some * norm.count);

@@ -10,12 +10,12 @@ using tensor::cpuKernels;
 void overRows(Index rows, const std::function<void(Index first, Index rows)>& task)
 {
     // As many blocks for each thread, all of nearly one size.
-    const Index threads = tensor::computeThreads(), units = (rows + kRowUnit - 1) / kRowUnit;
-    const auto perThread = (rows + threads * kRowBlock - 1) / (threads * kRowBlock);
+    const Index threads = tensor::computeThreads(), unit = rowUnit(), units = (rows + unit - 1) / unit;
+    const auto perThread = (rows + threads * rowBlock() - 1) / (threads * rowBlock());
     const auto blocks = std::min(units, perThread * threads);
     tensor::parallelTasks(blocks, [&](Index block) {
-        const auto first = block * units / blocks * kRowUnit;
-        task(first, std::min((block + 1) * units / blocks * kRowUnit, rows) - first);
+        const auto first = block * units / blocks * unit;
+        task(first, std::min((block + 1) * units / blocks * unit, rows) - first);
     });
 }
 

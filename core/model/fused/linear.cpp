@@ -79,7 +79,7 @@ void drawMask(const Linear& linear, const Masks& masks, Index first, Index rows,
 void LinearWork::packForward(const Linear& l, TaskList& tasks)
 {
     if (l.packed)
-        m_forward.packTurned(*l.packed, 0, l.out, tasks);
+        m_forward.pack(*l.packed, 0, l.out, true, tasks);
     else
         m_forward.pack(l.weight, l.colStride, l.rowStride, l.in, l.out, 1, tasks);
     packThin(l, tasks);
@@ -96,7 +96,7 @@ void LinearWork::packThin(const Linear& l, TaskList& tasks)
 void LinearWork::packBackward(const Linear& l, TaskList& tasks)
 {
     if (l.packed)
-        m_backward.packRows(*l.packed, 0, l.out, tasks);
+        m_backward.pack(*l.packed, 0, l.out, false, tasks);
     else
         m_backward.pack(l.weight, l.rowStride, l.colStride, l.out, l.in, 1, tasks);
     if (l.rank == 0)

@@ -19,11 +19,11 @@ using tensor::Scratch;
 using tensor::TaskList;
 using Index = std::int64_t;
 
-/// Most rows that are taken through a layer together: their activations stay in the cache.
-constexpr Index kRowBlock = 160;
 /// Blocks of rows begin at multiples of this; sums over rows are made of each such piece first, so
 /// that they do not depend on the number of threads.
-constexpr Index kRowUnit = RightSide::kRowUnit;
+inline Index rowUnit() { return RightSide::rowUnit(); }
+/// Most rows that are taken through a layer together: their activations stay in the cache.
+inline Index rowBlock() { return 160 / rowUnit() * rowUnit(); }
 
 /// One linear layer as the kernels see it: y = x W^T + bias + scale (dropped(x) A^T) B^T. Pointers
 /// into tensors of the model; those to gradients are null where nothing trains.

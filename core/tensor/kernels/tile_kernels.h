@@ -42,7 +42,7 @@ constexpr std::int64_t panelValues(std::int64_t k, std::int64_t pieces)
 /// bfloat16 values, and products of two bfloat16 values are exact in float32; so a float32 matrix times one of
 /// bfloat16 values takes three products and times one of float32 values six, as what the other three would add is
 /// below float32's own rounding. Sums are made in float32. Source of the idea: Henry, Tang and Heinecke 2019,
-/// "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", section III.
+/// "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations".
 ///
 /// A packed left side: [m / 16][k / 32][piece][16 lines][32]. A right side: panels of 16 lines, [k / 32][piece][16 pairs along k][16 lines][2] in each; zeros fill
 /// them up.

@@ -278,33 +278,31 @@ struct Stretch
 {
     const TilePart* part;
     I from, k;
+    bool joins; ///< its sums are made together with those of the one before
 };
 
-/// Stretches whose sums are made together.
-std::vector<std::vector<Stretch>> groupsOf(const TilePart* parts, I count)
+std::vector<Stretch> stretchesOf(const TilePart* parts, I count)
 {
-    std::vector<std::vector<Stretch>> groups;
-    I thin = 0; // in the last group
+    std::vector<Stretch> all;
+    I thin = 0; // that joined the last one
     for (const TilePart* part = parts; part < parts + count; ++part) {
         const I blocks = (part->k + kTileDepth - 1) / kTileDepth;
         const I stretches = (blocks * kTileDepth + kMostDepth - 1) / kMostDepth;
         for (I number = 0; number < stretches; ++number) {
             const I from = blocks * number / stretches * kTileDepth;
             const I end = std::min(part->k, blocks * (number + 1) / stretches * kTileDepth);
-            const bool joins = part->k <= kThin && !groups.empty() && thin < kMostThin;
-            if (!joins)
-                groups.emplace_back();
+            const bool joins = part->k <= kThin && !all.empty() && thin < kMostThin;
             thin = joins ? thin + kTileDepth : 0;
-            groups.back().push_back({part, from, end - from});
+            all.push_back({part, from, end - from, joins});
         }
     }
-    return groups;
+    return all;
 }
 
 /// A stretch of rows [top, top + rows) of a left side; packs it at `room`, and moves this on, unless it is packed.
 Run runOf(const Stretch& stretch, I top, I rows, Bfloat16*& room)
 {
-    const auto& [part, from, k] = stretch;
+    const auto& [part, from, k, joins] = stretch;
     Run run{nullptr, part->b + from * kTileLines * part->pieces, 0, part->panelStride, part->pieces,
             (k + kTileDepth - 1) / kTileDepth};
     if (part->packed) {
@@ -324,7 +322,7 @@ Run runOf(const Stretch& stretch, I top, I rows, Bfloat16*& room)
 void gemm(const TilePart* parts, I count, I m, I n, float* c, I cStride, bool add)
 {
     static const TileShapes shapes;
-    const auto groups = groupsOf(parts, count);
+    const auto stretches = stretchesOf(parts, count);
     Scratch scratch;
     auto* room = reinterpret_cast<Bfloat16*>(scratch.take(kLeftRows * (kMostDepth + kMostThin) * kFloatPieces / 2));
     _tile_loadconfig(&shapes);
@@ -332,11 +330,12 @@ void gemm(const TilePart* parts, I count, I m, I n, float* c, I cStride, bool ad
     for (I top = 0; top < m; top += kLeftRows) {
         const I rows = std::min(kLeftRows, m - top);
         bool more = add;
-        for (const auto& group : groups) {
+        for (auto stretch = stretches.begin(); stretch != stretches.end();) {
             auto* free = room;
             runs.clear();
-            for (const auto& stretch : group)
-                runs.push_back(runOf(stretch, top, rows, free));
+            do
+                runs.push_back(runOf(*stretch, top, rows, free));
+            while (++stretch != stretches.end() && stretch->joins);
             asm volatile("" ::: "memory"); // the tile loads do not say what they read
             multiplyGroup(runs, rows, n, c + top * cStride, cStride, more);
             more = true;
