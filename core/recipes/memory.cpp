@@ -137,9 +137,9 @@ bool tableMayLeave(const model::ModelConfig& config, const ParamValues& settings
 
 /// Tokenizer, rows, threads and the buffers of the libraries. Measured with SmolLM2-135M in 32 and
 /// in 16 bits and random models of the shapes of qwen3 and gemma3, two threads
-/// (tests/bench/forecast_grid.py): 45 to 83 MB; rounded up, since a forecast below the truth is the
+/// (tests/bench/forecast_grid.py): 45 to 92 MB; rounded up, since a forecast below the truth is the
 /// worse one.
-constexpr std::uint64_t kBeside = 90'000'000;
+constexpr std::uint64_t kBeside = 96'000'000;
 
 } // namespace
 
